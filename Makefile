@@ -1,0 +1,16 @@
+# The two commands a newcomer needs are ./demo and ./test; the rest is for those who work on Whimbrel.
+LOCK = uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header
+
+.PHONY: demo test lint lock bench fuzz
+demo:
+	./demo
+test:
+	./test
+lint:
+	tools/lint
+lock:
+	uv lock --quiet
+	$(LOCK) --no-default-groups --group build > requirements.txt
+	$(LOCK) --no-default-groups --group build --group test > requirements-test.txt
+	$(LOCK) --no-default-groups --group build --group test --group lint > requirements-dev.txt
+	rm -f uv.lock

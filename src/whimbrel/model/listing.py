@@ -1,0 +1,88 @@
+"""What the list says: return codes, roles, listings, and the events that made them.
+
+The codes are a contract with every mail server that asks (RFC 5782; codes that mean "block" stay inside
+127.0.0.2-11, which deployed filters accept).  One table, `CODE_OF_ROLE`, maps roles to codes.
+"""
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Literal
+
+import msgspec
+
+
+class Code(IntEnum):
+    """The last octet of 127.0.0.x."""
+
+    SPAM_SOURCE = 2
+    SNOWSHOE = 3
+    INFECTED = 4
+    OPEN_RELAY = 5
+    OPEN_PROXY = 6
+    NETWORK = 9
+    POLICY = 10
+
+
+Role = Literal[
+    "legitimate", "dedicated", "snowshoe", "infected", "open relay", "open proxy", "compromised account", "unknown"
+]
+
+CODE_OF_ROLE: dict[str, Code] = {
+    "dedicated": Code.SPAM_SOURCE,
+    "unknown": Code.SPAM_SOURCE,
+    "snowshoe": Code.SNOWSHOE,
+    "infected": Code.INFECTED,
+    "open relay": Code.OPEN_RELAY,
+    "open proxy": Code.OPEN_PROXY,
+}
+
+MEANING: dict[Code, str] = {
+    Code.SPAM_SOURCE: "spam source",
+    Code.SNOWSHOE: "snowshoe spam source",
+    Code.INFECTED: "infected host (worm or bot)",
+    Code.OPEN_RELAY: "open relay",
+    Code.OPEN_PROXY: "open proxy",
+    Code.NETWORK: "network run by spammers",
+    Code.POLICY: "dynamic range that should not send direct",
+}
+
+State = Literal["candidate", "listed", "expiring", "expired", "removal requested", "removed", "refused"]
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim about a target: what it is, since when, until when, and on what it rests.
+
+    `target` is a host (address or IPv6 /64) or a network (`192.0.2.0/24`, `2001:db8::/48`); `until` is when it ends by
+    itself; `probability_legitimate` the P at the last decision; `evidence` up to a bounded number of observation ids.
+    """
+
+    target: str
+    code: Code
+    role: Role
+    since: datetime
+    until: datetime
+    probability_legitimate: float
+    times_listed: int
+    rule_version: str
+    evidence: tuple[bytes, ...]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the ledger: a decision, appended, never changed.
+
+    `at` is the decision's time, `actor` a rule version or a person, `change` the new state, `why` a sentence,
+    `score` and `prior_logit` what was recorded at the decision (a rebuild replays them, it never recomputes).
+    """
+
+    at: datetime
+    target: str
+    change: State
+    actor: str
+    code: Code | None
+    role: Role | None
+    until: datetime | None
+    score: float | None
+    prior_logit: float | None
+    probability_legitimate: float | None
+    why: str
+    evidence: tuple[bytes, ...]

@@ -1,0 +1,61 @@
+"""Where the mail to test on lies, and how tests that need Debian packages skip."""
+
+import os
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _unpack(archive: Path, folder: Path) -> Path:
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shipped_archive() -> Path:
+    """The mail that ships with the project, as it is packed."""
+    return ROOT / "demo" / "mail" / "spamassassin.tar.xz"
+
+
+@pytest.fixture(scope="session")
+def shipped_mail(shipped_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder `spamassassin/` of the shipped mail, unpacked: spam, spam_2, easy_ham, easy_ham_2, hard_ham, hard_ham_2."""
+    return _unpack(shipped_archive, tmp_path_factory.mktemp("mail")) / "spamassassin"
+
+
+@pytest.fixture(scope="session")
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Unpack one of the test-only archives by name (`phishing`, `mime`, `bounces`); skip where they are not at hand."""
+    unpacked: dict[str, Path] = {}
+
+    def find(name: str) -> Path:
+        archive = ROOT.parent / "shared" / "data" / f"{name}.tar.xz"
+        if not archive.exists():
+            pytest.skip(f"the test-only archive {archive.name} does not ship with the project")
+        if name not in unpacked:
+            unpacked[name] = _unpack(archive, tmp_path_factory.mktemp(name)) / name
+        return unpacked[name]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def debian_program() -> Callable[[str, str], str]:
+    """Return a program's path, given its Debian package; skip (or fail, in CI) where it is not installed."""
+
+    def find(program: str, package: str) -> str:
+        path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+        if path is None:
+            reason = f"{program} is not installed (Debian package {package})"
+            if os.environ.get("WHIMBREL_REQUIRE_DEBIAN") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return path
+
+    return find
