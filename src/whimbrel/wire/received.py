@@ -1,0 +1,262 @@
+"""One `Received` line to a `Hop`: what the receiving server itself says about the machine that connected to it.
+
+A line is written by the server that took the message, but it quotes two strangers.  HELO is whatever the client chose to
+say.  The looked-up name (rDNS) is whatever the owner of the address put into DNS.  Only the address of the TCP
+connection is the server's own knowledge, and each mail server has its own place for it:
+
+    Postfix, Sendmail   from HELO (RDNS [ADDRESS])            Sendmail: (IDENT@RDNS [ADDRESS] (may be forged))
+    Exim                from RDNS ([ADDRESS] helo=HELO)       from [ADDRESS] (helo=HELO)      from HELO ([ADDRESS])
+    qmail               from RDNS (HELO HELO) (IDENT@ADDRESS) from RDNS (ADDRESS)
+    Exchange            from HELO (ADDRESS)                   SMTPSVC: from HELO ([ADDRESS])
+    Gmail               from HELO (RDNS. [ADDRESS])           by 2002:a05:...
+    Yahoo               from ADDRESS (EHLO HELO)              from [ADDRESS] by ... via HTTP
+    CommuniGate         from [ADDRESS] (HELO HELO)
+    MDaemon, old ones   from HELO [ADDRESS]
+
+So the rules are these, in this order, and they do not ask which server it is (its name in the line could be quoted text, too):
+
+1. An address in the parentheses that follow the first word wins over that word, which then is a claim or a name.
+2. In such a group the address stands first (Exim) or last (the others).  Where both places hold one and they differ, somebody
+   quoted an address: the hop is `ambiguous` and has none.
+3. The first word is the address only in brackets, or where an EHLO stands beside it, and no group holds another.
+4. HELO, as these servers write it, holds no blank and no parenthesis (Postfix replaces them, Sendmail refuses them, qmail
+   replaces them, Exim puts the address before it).  A server that copies anything gives a line in which a second
+   peer group stands before a second ` by `: `ambiguous` again.
+
+An error costs an innocent his mail; a hop without an address costs one observation.  So doubt always means: no address.
+
+Everything is bounded: a line is read up to `LINE_CHARACTERS`, and the expressions repeat only possessively, so that the
+time is linear.  What follows `by` (queue ids, recipients, envelope senders) is searched for the product's name, the protocol and
+the date, never for an address.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+
+from whimbrel.model.address import parse_address
+from whimbrel.model.reading import Hop
+
+# A line of mail has at most 998 octets (RFC 5322, section 2.1.1) and a trace field folds into a few; more is not read.
+LINE_CHARACTERS: Final = 4_096
+# A name in DNS has at most 255 octets (RFC 1035, section 2.3.4); a longer claim is cut.
+NAME_CHARACTERS: Final = 255
+
+LOCAL: Final = "local"  # a hand-over on one machine or inside one server: nobody connected
+FETCHMAIL: Final = "fetchmail"  # we connected to them: `rdns` names the mailbox that was emptied
+AMBIGUOUS: Final = "ambiguous"  # two addresses could be the peer's: somebody quoted one
+CLAIM: Final = "claim"  # a peer is named, without its address
+UNREAD: Final = "unread"  # none of the shapes above
+
+# What an address may be made of (`parse_address` decides); 45 characters is the longest (RFC 4291, section 2.2, form 3).
+_ADDRESS = r"(?:[Ii][Pp][Vv]6:)?+[0-9A-Fa-f:.]{2,45}+(?:%\w{1,15}+)?+"
+_GROUP_BODY = r"\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)"  # parentheses within parentheses, three deep
+
+_LINE = re.compile(
+    rf"""
+    (?:[Ff]rom\ (?P<first>(?!by\ )[^\s()]*+)
+       (?P<more>(?:\ (?!by\ )[^\s()\[\]]++)*+)
+       (?:\ ?\[(?P<bare>{_ADDRESS})\](?::\d++)?+)?+
+       (?P<groups>(?:\ ?{_GROUP_BODY})*+)[\ ,]*+
+       (?:\[(?P<behind>{_ADDRESS})\]\ )?+
+    )?+
+    [Bb]y\ (?P<by>[^\s();,]++)
+    (?:\ [(\[]{{1,2}}+(?P<by_address>{_ADDRESS})[)\]]{{1,2}}+)?+
+    """,
+    re.VERBOSE,
+)
+_GROUP = re.compile(_GROUP_BODY)
+_AT_START = re.compile(rf"\[({_ADDRESS})\](?::\d++)?+(?=$|[\s,])")
+_AFTER_END = re.compile(r"(?::\d++)?+(?:\ ?\(may\ be\ forged\))?+(?:\ verified)?+\ ?$")
+_WHOLE = re.compile(rf"(?:[^\s\[\]()@]*+@)*+({_ADDRESS})(?::\d++)?+$")
+_SAYS_HELO = re.compile(r"(?:^|[\s\]])(?:(?P<verb>[EHLehl]{2}(?:LO|lo))\ |helo=\ ?)(?P<helo>\S++)")
+_EXIM_DETAIL = re.compile(r"(?:port|helo|ident)=|account ")
+_PROTOCOL = re.compile(r" (?:with|via) (?:Microsoft )?([A-Za-z][A-Za-z0-9-]*+)")
+_FORM = re.compile(
+    r"(?P<postfix>\(Postfix)|(?P<exim>\(Exim)|(?P<exchange>Microsoft |Frontend Transport|Internet Mail Service|mapi id)"
+    r"|(?P<sendmail>\((?:[A-Z][\w. +-]{0,40}?[ /])?(?:5|8)\.\d{1,2}[./ab)])|(?P<fetchmail>\(fetchmail|with (?:IMAP|POP3) \()"
+    r"|(?P<mdaemon>MDaemon)|(?P<domino>Lotus |Domino)|(?P<communigate>CommuniGate)|(?P<powermta>PowerMTA)"
+    r"|(?P<courier>\(Courier|\(\w{8}\.\w{8}\.)|(?P<local> with (?:local|LMTP|lmtp|qmail-scanner|stdio)|, from userid)"
+)
+_LOCAL_START = ("(qmail ", "(from ", "from mail pickup service ", "(EGP: ", "(nullmailer ")
+_FORM_OF_BY = ((".google.com", "gmail"), (".gmail.com", "gmail"), (".yahoo.com", "yahoo"), (".aol.com", "aol"))
+
+_DATE = re.compile(
+    r"(?P<day>\d{1,2})[ -](?P<month>[A-Za-z]{3})[a-z]{0,6}+[ -](?P<year>\d{2,4}) (?P<hour>\d{1,2}):(?P<minute>\d\d)"
+    r"(?::(?P<second>\d\d)(?:\.\d++)?+)? ?(?P<zone>[+-]\d{4}|[A-Za-z]{1,5})"
+)
+_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+# Hours east of Greenwich (RFC 5322, section 4.3); a zone it does not know means "time zone unknown", read as UTC like -0000.
+_ZONE_HOURS = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+
+
+def parse_received(value: bytes) -> Hop:
+    """Read one `Received` header's raw value, folded or not.
+
+    Never raises, whatever the bytes; linear in their number.  `form` names the mail server whose shape the line has, or says why
+    there is no address (`local`, `fetchmail`, `claim`, `ambiguous`, `unread`).  Lines: RFC 5321, section 4.4, and what servers
+    really write (docs/received.md).
+    """
+    unfolded = b" ".join(value.split())
+    trace_sha256 = sha256(unfolded).digest()
+    text = unfolded[:LINE_CHARACTERS].decode("latin-1")
+    at = _date_of(text)
+    if text.startswith(_LOCAL_START):
+        return Hop(None, None, None, _by_of_local(text), None, None, at, LOCAL, trace_sha256)
+    match = _LINE.match(text)
+    if match is None:
+        return Hop(None, None, None, None, None, None, at, UNREAD, trace_sha256)
+    first, more, bare, groups, behind, by, by_address = match.groups()
+    rest = text[match.end() :]
+    by = by.rstrip(".").lower()[:NAME_CHARACTERS]
+    protocol = _PROTOCOL.search(rest)
+    said = protocol[1].upper() if protocol is not None else None
+    server_address = parse_address(by_address) if by_address is not None else None
+    if ") by " in rest or "] by " in rest:
+        return Hop(None, None, None, None, None, said, at, AMBIGUOUS, trace_sha256)
+    form = _form_of(by, rest)
+    if first is None:
+        return Hop(None, None, None, by, server_address, said, at, LOCAL, trace_sha256)
+    address, helo, rdns, trouble = _peer(first + more, bare or behind, groups)
+    if form == FETCHMAIL:
+        return Hop(None, None, rdns or first.lower(), by, server_address, said, at, FETCHMAIL, trace_sha256)
+    if address is None:
+        form = trouble or (LOCAL if form == LOCAL else CLAIM)
+    return Hop(address, helo, rdns, by, server_address, said, at, form, trace_sha256)
+
+
+def _peer(first: str, bare: str | None, groups: str) -> tuple[str | None, str | None, str | None, str | None]:
+    """Return address, HELO and rDNS of a from clause, and `ambiguous` where it holds two addresses of equal right."""
+    found: str | None = parse_address(bare) if bare is not None else None
+    said: str | None = None
+    verb = ""
+    name: str | None = None
+    plain_first = True  # no group told HELO, so the first word is it
+    for group in _GROUP.findall(groups):
+        inner = group[1:-1].strip()
+        helo = _SAYS_HELO.search(inner)
+        if helo is not None and said is None:
+            said, verb, plain_first = helo["helo"].rstrip(",;"), helo["verb"] or "helo=", False
+        address, looked_up = _group_address(inner)
+        if address == AMBIGUOUS or (address is not None and found not in (None, address)):
+            return None, None, None, AMBIGUOUS
+        if address is not None:
+            found, name = address, looked_up
+        elif inner.endswith(("@localhost", "[UNIX: localhost]]")):
+            return None, None, None, LOCAL
+        elif _EXIM_DETAIL.match(inner):
+            verb = verb or "detail"
+    boxed = first[:1] == "["
+    if boxed or verb.upper() == "EHLO":
+        own = parse_address(first) if boxed or first[:1].isdigit() else None
+        if own is not None:
+            if found is None:
+                return own, _cut(said), None, None
+            if verb and own != found:
+                return None, None, None, AMBIGUOUS
+    if plain_first:
+        return found, _cut(first), _cut_name(name), None
+    return found, _cut(said), _cut_name(name or first), None
+
+
+def _group_address(inner: str) -> tuple[str | None, str | None]:
+    """Return the address that a group in parentheses records and the name before it; `ambiguous` where it holds two."""
+    opened = inner.rfind("[")
+    if opened < 0:
+        whole = _WHOLE.match(inner)
+        return (parse_address(whole[1]), None) if whole is not None else (None, None)
+    if inner.endswith(("helo=", "HELO ", "EHLO "), 0, opened):  # a claim that is itself written as an address
+        inner = inner[:opened]
+        opened = inner.rfind("[")
+    closed = inner.find("]", opened)
+    last = parse_address(inner[opened + 1 : closed]) if _AFTER_END.match(inner, closed + 1) else None
+    if opened == 0 and last is not None:
+        return last, None
+    start = _AT_START.match(inner)
+    leading = parse_address(start[1]) if start is not None else None
+    if leading is not None and last is not None and leading != last:
+        return AMBIGUOUS, None
+    if leading is not None:
+        return leading, None
+    if last is None:
+        return None, None
+    return last, inner[:opened].rstrip().rpartition(" ")[2].rpartition("@")[2]
+
+
+def _form_of(by: str, rest: str) -> str:
+    found = _FORM.search(rest)
+    if found is not None:
+        return str(found.lastgroup)
+    if by.startswith("2002:a"):
+        return "gmail"
+    for suffix, form in _FORM_OF_BY:
+        if by.endswith(suffix):
+            return form
+    return "other"
+
+
+def _by_of_local(text: str) -> str | None:
+    """Return the server of `(from user@localhost) by HOST ...` and of `from mail pickup service by HOST`."""
+    before, _, after = text.partition(" by ")
+    if before.startswith(("(qmail", "(nullmailer")) or not after:
+        return None
+    return after.split(" ", 1)[0].rstrip(".;").lower()[:NAME_CHARACTERS] or None
+
+
+def _cut(name: str | None) -> str | None:
+    return name[:NAME_CHARACTERS] if name else None
+
+
+def _cut_name(name: str | None) -> str | None:
+    """Return a looked-up name in lower case, or None where the server wrote that there is none."""
+    if not name:
+        return None
+    bare = name.rstrip(".").lower()[:NAME_CHARACTERS]
+    return None if bare in _NO_NAME or not _NAME.match(bare) else bare
+
+
+_NO_NAME = frozenset({"unknown", "unverified", "really", "unresolved", "null", "no", "network", "reverse"})
+_NAME = re.compile(r"[\w.-]++$")
+
+
+def _date_of(text: str) -> datetime | None:
+    """Return the time at the line's end, in UTC.
+
+    It stands behind the last semicolon; some servers add a comment with a stranger's address, and some forget the
+    semicolon, so that the last date of all is the second choice.
+    """
+    cut = text.rfind(";")
+    found = _DATE.search(text, cut + 1)
+    if found is None and cut >= 0:
+        found = _DATE.search(text, text.find(";") + 1)
+    return _instant(*found.groups()) if found is not None else None
+
+
+def _instant(day: str, month: str, year: str, hour: str, minute: str, second: str | None, zone: str) -> datetime | None:
+    number = _MONTHS.get(month.lower())
+    offset = _offset(zone)
+    if number is None or offset is None:
+        return None
+    full_year = int(year)
+    if len(year) == 2:  # RFC 5322, section 4.3: 00 to 49 are of this century
+        full_year += 2000 if full_year < 50 else 1900
+    elif len(year) == 3:
+        full_year += 1900
+    leap_seconds = min(int(second or 0), 59)  # datetime has no second 60
+    try:
+        local = datetime(full_year, number, int(day), int(hour), int(minute), leap_seconds, tzinfo=UTC)
+        return local - offset
+    except (ValueError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=1_024)
+def _offset(zone: str) -> timedelta | None:
+    if zone[0] not in "+-":
+        return timedelta(hours=_ZONE_HOURS.get(zone.upper(), 0))
+    minutes = int(zone[1:3]) * 60 + int(zone[3:])
+    if int(zone[3:]) > 59:
+        return None
+    return timedelta(minutes=-minutes if zone[0] == "-" else minutes)
