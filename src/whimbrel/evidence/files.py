@@ -1,0 +1,107 @@
+"""Parquet files that are complete and durable before anything refers to them.
+
+A file is written once under a name never used before, synced, and never changed.  Options are chosen for small files:
+no statistics (the manifest knows each file's times) and no embedded Arrow schema (the columns are known), dictionaries
+only where values repeat.
+"""
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whimbrel.errors import StoreError
+
+# Columns whose values repeat; the others are digests or nearly unique text, where a dictionary only costs time.
+_REPEATING = [
+    "batch",
+    "sensor",
+    "kind",
+    "label",
+    "label_basis",
+    "campaign_basis",
+    "method",
+    "recipient_key_id",
+    "script",
+]
+
+# Measured on 5,000 rows of facts: level 1 writes in 0.3 of the time of the default options and in 0.98 of the bytes.
+_ZSTD_LEVEL = 1
+
+_TOKEN_BYTES = 6  # names never meet: a store would need 2**24 files for even odds, and O_EXCL would still refuse
+
+
+@contextmanager
+def storing(where: Path, doing: str = "write") -> Iterator[None]:
+    """Turn what disks, SQLite, Arrow and DuckDB raise about a file into one line of StoreError."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError, sqlite3.DatabaseError, duckdb.IOException, pa.ArrowInvalid) as error:
+        if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+            raise  # a defect of ours, not of the disk
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+        raise StoreError(
+            f"cannot {doing} {where}: {reason}; what was stored before is unharmed: mend it and run again"
+        ) from error
+
+
+def fresh_name(stem: str) -> str:
+    """Return a file name that was never used before."""
+    return f"{stem}-{secrets.token_hex(_TOKEN_BYTES)}.parquet"
+
+
+def write_table(path: Path, table: pa.Table) -> int:
+    """Write `table` to the new file `path` and sync it; return its size in bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        use_dictionary=[name for name in _REPEATING if name in table.column_names],
+        write_statistics=False,
+        store_schema=False,
+    )
+    return write_bytes(path, memoryview(sink.getvalue()))
+
+
+def write_bytes(path: Path, content: memoryview | bytes, mode: int = 0o600) -> int:
+    """Write `content` to the new file `path` and sync it; return its size in bytes."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return len(content)
+
+
+def discard(paths: Iterable[Path]) -> None:
+    """Remove new files that will not be referred to; what cannot be removed is swept when the store is next opened."""
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names created, renamed or removed in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
+    """Read a file written by `write_table`, in the given schema where one is given."""
+    with storing(path, "read"):
+        table = pq.read_table(path, partitioning=None, use_threads=False)
+    return table if schema is None else table.cast(schema)

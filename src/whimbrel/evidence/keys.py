@@ -1,0 +1,74 @@
+"""The store's own secret: keyed hashes, so that who received a message can be counted and not named.
+
+A plain digest of an address can be undone by hashing every likely address.  With a key of 256 random bits (HMAC,
+RFC 2104, over SHA-256) this needs the key file, which therefore is readable by its owner alone.  Each key has an id and
+rows carry the id, so that a new key can be added later and old hashes still be told apart.  The last key is in use.
+
+The file, one key a line: `id hex-key`, lines starting with `#` are remarks.
+"""
+
+import hmac
+import secrets
+import stat
+from pathlib import Path
+
+from whimbrel.errors import StoreError
+from whimbrel.evidence.files import storing, sync_folder, write_bytes
+
+KEY_FILE = "recipients.key"
+HASH_BYTES = 16  # the width of facts.recipients; 128 bits keep chance collisions out of any store's reach
+_KEY_BYTES = 32  # RFC 2104, section 3: at least as long as the hash's output
+_ID_BYTES = 4
+_REMARK = "# Keys for hashing recipients; whoever reads this file can test guesses at them. Keep it secret, keep it.\n"
+
+
+class Keys:
+    """The keys on file; hashes are made with the last."""
+
+    def __init__(self, keys: dict[str, bytes]) -> None:
+        self._keys = keys
+        self.key_id, self._key = next(reversed(keys.items()))
+
+    @classmethod
+    def open(cls, path: Path) -> "Keys":
+        """Read the key file, made with one new key where there is none.
+
+        Raises StoreError where others than the owner may read it, or where a line is no key.
+        """
+        with storing(path):
+            if not path.exists():
+                line = f"{secrets.token_hex(_ID_BYTES)} {secrets.token_hex(_KEY_BYTES)}\n"
+                # Renamed into place, so that a crash leaves no half of a key.
+                draft = path.with_name(path.name + ".new")
+                draft.unlink(missing_ok=True)
+                write_bytes(draft, (_REMARK + line).encode())
+                draft.rename(path)
+                sync_folder(path.parent)
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise StoreError(f"the key file {path} can be read by others (mode {mode:04o}): run chmod 600 {path}")
+            text = path.read_text(encoding="utf-8", errors="replace")
+        return cls(_parsed(path, text))
+
+    def keyed_hash(self, text: str, key_id: str | None = None) -> bytes:
+        """Return the HMAC-SHA-256 of `text`, cut to 16 bytes, under the key in use or the one named."""
+        key = self._key if key_id is None else self._keys[key_id]
+        return hmac.digest(key, text.encode("utf-8", "replace"), "sha256")[:HASH_BYTES]
+
+
+def _parsed(path: Path, text: str) -> dict[str, bytes]:
+    keys: dict[str, bytes] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        key_id, _, digits = line.strip().partition(" ")
+        try:
+            key = bytes.fromhex(digits)
+        except ValueError:
+            key = b""
+        if len(key) < _KEY_BYTES or key_id in keys:
+            raise StoreError(f"line {number} of the key file {path} is not a key: restore the file from a backup")
+        keys[key_id] = key
+    if not keys:
+        raise StoreError(f"the key file {path} holds no key: restore it from a backup")
+    return keys

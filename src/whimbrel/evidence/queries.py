@@ -1,0 +1,157 @@
+"""Reading by SQL: DuckDB over the live files, connected when first asked.
+
+Every query lists the manifest anew and sees that one moment's files, also while a writer is at work.  Memory is
+bounded: what does not fit is sorted on disk, in the store's own folder.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from whimbrel.evidence.files import storing
+from whimbrel.evidence.layout import STORED
+from whimbrel.evidence.manifest import LiveFile, Manifest
+from whimbrel.model.columns import FACTS, INSTANT, OBSERVATIONS
+
+SCHEMA = {"observations": OBSERVATIONS, "facts": FACTS}
+SPILL_FOLDER = "spill"
+
+_MEMORY_LIMIT = "512MB"  # the constant part of an analysis' memory; sorts beyond it spill
+_MOST_THREADS = 4  # each thread holds buffers of its own, and the files of a store are too small to feed more
+_BATCH_ROWS = 8_192  # about 8 MB of facts
+
+
+class Queries:
+    """Runs SQL over one store."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._engine: Any = None
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def table(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
+        """Return the answer to any query over the views."""
+        cursor = self._cursor()
+        try:
+            self._add_views(cursor)
+            with storing(self._folder, "read"):
+                answer = cursor.sql(sql, params=dict(parameters) or None).to_arrow_table()
+        finally:
+            cursor.close()
+        return answer.cast(pa.schema([_plain(field) for field in answer.schema]))
+
+    def select(
+        self,
+        kind: str,
+        *,
+        columns: Sequence[str] | None,
+        conditions: Sequence[str],
+        parameters: Mapping[str, object],
+        order: str = "",
+        files: Sequence[LiveFile],
+        superseded: bool = False,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield rows of one kind from the given files, batch by batch, in the kind's own schema."""
+        schema = SCHEMA[kind]
+        names = schema.names if columns is None else list(columns)
+        wanted = pa.schema([schema.field(name) for name in names])
+        if not files:
+            return
+        where = [*conditions]
+        if kind == "observations" and not superseded:
+            where.append("id NOT IN (SELECT id FROM superseded)")
+        listed = ", ".join(f'"{name}"' for name in names)
+        sql = f"SELECT {listed} FROM stored WHERE {' AND '.join(where) or 'true'} {order}"  # noqa: S608 - own names
+        cursor = self._cursor()
+        try:
+            self._add_superseded(cursor)
+            cursor.execute(f"CREATE TEMP VIEW stored AS {self._scan(files)}")
+            with storing(self._folder, "read"):
+                for batch in cursor.sql(sql, params=dict(parameters) or None).to_arrow_reader(_BATCH_ROWS):
+                    yield batch.cast(wanted)
+        finally:
+            cursor.close()
+
+    def _cursor(self) -> Any:  # noqa: ANN401 - duckdb has no types
+        if self._engine is None:
+            threads = min(_MOST_THREADS, os.cpu_count() or 1)
+            spill = str(self._folder / SPILL_FOLDER)
+            config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "threads": threads, "temp_directory": spill}
+            with storing(self._folder, "query"):
+                self._engine = duckdb.connect(config=config)
+        cursor = self._engine.cursor()
+        cursor.execute("SET TimeZone = 'UTC'")
+        return cursor
+
+    def _add_views(self, cursor: Any) -> None:  # noqa: ANN401 - as above
+        with self._manifest.moment():
+            files = self._manifest.files()
+            derived = self._manifest.derived_paths()
+            self._add_superseded(cursor)
+        for kind, name in (("observations", "observations_all"), ("facts", "facts")):
+            ours = [file for file in files if file.kind == kind]
+            if ours:
+                cursor.execute(f"CREATE TEMP VIEW {name} AS {self._scan(ours)}")
+            else:
+                cursor.register(name, STORED[kind].empty_table())
+        cursor.execute(
+            "CREATE TEMP VIEW observations AS "
+            "SELECT * FROM observations_all WHERE id NOT IN (SELECT id FROM superseded)"
+        )
+        for name, paths in derived.items():
+            cursor.execute(f'CREATE TEMP VIEW "{name}" AS {self._scan_paths(paths)}')
+
+    def _add_superseded(self, cursor: Any) -> None:  # noqa: ANN401 - as above
+        cursor.register("superseded", pa.table({"id": pa.array(self._manifest.superseded(), pa.binary())}))
+
+    def _scan(self, files: Sequence[LiveFile]) -> str:
+        return self._scan_paths([file.path for file in files])
+
+    def _scan_paths(self, paths: Sequence[str]) -> str:
+        quoted = ", ".join("'" + str(self._folder / path).replace("'", "''") + "'" for path in paths)
+        return f"SELECT * FROM read_parquet([{quoted}])"  # noqa: S608 - the manifest's own paths
+
+
+def conditions_of(
+    days: Collection[date] | None, after_batch: int, where: str | None
+) -> tuple[list[str], dict[str, object]]:
+    """Return the SQL conditions, and their parameters, that `Evidence.observations` and `facts` share."""
+    conditions = ["batch > $after_batch"]
+    parameters: dict[str, object] = {"after_batch": after_batch}
+    if days is not None:
+        conditions.append("CAST(seen_at AS DATE) IN (SELECT unnest($days))")
+        parameters["days"] = sorted(days)
+    if where is not None:
+        conditions.append(f"({where})")
+    return conditions, parameters
+
+
+def undecided(
+    after_batch: int, decided_until: datetime | None, until: datetime | None
+) -> tuple[list[str], dict[str, object]]:
+    """Return the SQL conditions of rows that came after a batch, or were learned too late for it, up to `until`."""
+    conditions = ["batch > $after_batch"]
+    parameters: dict[str, object] = {"after_batch": after_batch}
+    if decided_until is not None:
+        conditions = ["(batch > $after_batch OR learned_at > $decided_until)"]
+        parameters["decided_until"] = decided_until
+    if until is not None:
+        conditions.append("learned_at <= $until")
+        parameters["until"] = until
+    return conditions, parameters
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    """DuckDB names UTC in its own way; tables here have one name for it."""
+    return field.with_type(INSTANT) if pa.types.is_timestamp(field.type) and field.type.tz else field
