@@ -66,11 +66,11 @@ FACTS = pa.schema(
     ]
 )
 
-# What campaigns are made of: one row a message (`analysis.campaigns`).
+# What campaigns are made of: one row a message that is in one (`analysis.campaigns`); `seen_at` as in `FACTS`.
 MEMBERSHIP = pa.schema(
     [
         pa.field("message_id", pa.binary(16), nullable=False),
-        pa.field("seen_at", INSTANT, nullable=False),
+        pa.field("seen_at", INSTANT),
         pa.field("campaign", pa.string(), nullable=False),
         pa.field("basis", pa.string(), nullable=False),
     ]
