@@ -1,1 +1,358 @@
-"""(to be written by its owner)"""
+"""Policy: `(state, observation, now) -> decision`, pure; the rules are published in `docs/listing.md`.
+
+    logit P(legitimate) = logit prior(host's neighbours) - S(host, now)
+    S = sum over sensors of  llr(spam) * min(cap, log2(1 + spam, decayed)) - llr(ham) * min(cap, log2(1 + ham, decayed))
+
+`Decider` keeps the working state in memory: one small record a host and a network, the tallies of the prior, and
+a heap of listings by their end.  It is driven by rows alone: its clock is the largest `learned_at` so far, listings that
+ended before a row are expired before that row is weighed, and reading (`probability`, `would_list`) changes nothing; so
+the same rows give the same events, bit for bit, however they are cut into batches, and saving and loading in between
+changes nothing either.
+
+What weighs nothing: labels `unknown`; a verdict taken from a list (`label_basis` list: it may have been ours); connections;
+spam that a mail server passed on (Received lines below it, and names that agree): forwarding and list bombing would
+otherwise list the victim.  Whoever makes observations gives bounces and sign-up confirmations the label `unknown`.
+"""
+
+import heapq
+import ipaddress
+from collections.abc import Iterable
+from datetime import datetime
+from math import exp, log2
+from operator import itemgetter
+from typing import Final
+
+import msgspec
+
+from whimbrel.listings import lifecycle
+from whimbrel.listings.assignment import Look, look_of
+from whimbrel.listings.prior import Prior, Tally, groups_of
+from whimbrel.listings.settings import DAY_SECONDS, Settings
+from whimbrel.listings.state import (
+    EPOCH,
+    HOSTS_KEPT,
+    OTHER_SENSORS,
+    SENSORS_KEPT,
+    HostState,
+    Judgement,
+    Mass,
+    NetworkState,
+    Seen,
+    Worth,
+    remember,
+    seconds_of,
+)
+from whimbrel.model.address import network_of
+from whimbrel.model.listing import Code, Event, Role
+
+# Methods by which an infection was seen in what the host itself did; `list` and `other` are hearsay.
+OWN_WORK: Final = frozenset({"payload", "sinkhole", "behaviour"})
+
+# At most so many messages a host make a spamming network a snowshoe one (the point of a snowshoe is to spread the weight).
+SNOWSHOE_MESSAGES: Final = 3.0
+
+# The window of a network's predicted collateral (design: legitimate mail of the last 30 days).
+COLLATERAL_TAU_SECONDS: Final = 30 * DAY_SECONDS
+
+_NOTHING: Final = Worth()
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+_HOST: Final = msgspec.msgpack.Decoder(HostState).decode
+_NETWORK: Final = msgspec.msgpack.Decoder(NetworkState).decode
+_TALLY: Final = msgspec.msgpack.Decoder(Tally).decode
+_CLOCK: Final = msgspec.msgpack.Decoder(tuple[datetime, datetime | None]).decode
+
+# A worm verdict counts as hard evidence until it has decayed to one half.
+HARD_FRESH: Final = 0.5
+
+_UNSEEN: Final = Judgement(0.0, 0.0, 0.5, 0, hard=False)
+
+
+class Decider:
+    """The working state, and the one way to change it.
+
+    `trusted` names the sensors whose worm verdict is hard evidence where the settings do not trust every sensor.
+    """
+
+    def __init__(self, settings: Settings, *, trusted: Iterable[str] = ()) -> None:
+        self.settings = settings
+        self.rule_version = settings.rule_version
+        self.prior = Prior()
+        self.hosts: dict[str, HostState] = {}
+        self.networks: dict[str, NetworkState] = {}
+        self.clock = EPOCH
+        self.began: datetime | None = None
+        self.touched: set[str] = set()
+        self._trusted = frozenset(trusted)
+        self._allowed: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        self._ends: list[tuple[datetime, str]] = []
+
+    def decide(self, row: Seen) -> list[Event]:
+        """Learn one observation and return what it changed; rows come in (learned_at, seen_at, id) order.
+
+        A row learned before the clock (a late arrival) is decided at the clock.
+        """
+        self.clock = max(self.clock, row.learned_at)
+        self.began = self.began or self.clock
+        events = self.expire(self.clock) if self._ends and self._ends[0][0] <= self.clock else []
+        look = look_of(row.host, row.helo, row.rdns)
+        worth = self._weigh(row, look)
+        if worth is _NOTHING:
+            return events
+        now = seconds_of(self.clock)
+        host = self._host(row, look)
+        self._add(host, row.sensor, worth, now)
+        if not worth.ham:
+            remember(host.evidence, row.id)
+        self._count(host, worth, now)
+        network = self._see_network(host, row, worth, now)
+        events += self._judge_host(host, worth, now)
+        events += self._judge_network(network, host, now)
+        return events
+
+    def expire(self, now: datetime) -> list[Event]:
+        """End the listings whose time has come by `now`, each dated at its own end; the clock moves up to `now`."""
+        self.clock = max(self.clock, now)
+        events = []
+        while self._ends and self._ends[0][0] <= now:
+            end, target = heapq.heappop(self._ends)
+            state: HostState | NetworkState | None = self.hosts.get(target) or self.networks.get(target)
+            if state is not None and state.standing.state == "listed" and state.standing.until == end:
+                events.append(
+                    lifecycle.ended(state.standing, target, end, self.rule_version, "expired", "its term is over")
+                )
+                self.touched.add(target)
+        return events
+
+    def allow(self, targets: Iterable[str]) -> list[Event]:
+        """Never list these (addresses, networks: own servers, the operator's allow list); end their listings."""
+        self._allowed += [ipaddress.ip_network(target, strict=False) for target in targets]
+        events = []
+        states: dict[str, HostState | NetworkState] = {**self.hosts, **self.networks}
+        for target, state in sorted(states.items(), key=itemgetter(0)):
+            if state.standing.state == "listed" and self.is_allowed(target):
+                why = "it is one of our own servers, or on the operator's allow list"
+                events.append(lifecycle.ended(state.standing, target, self.clock, self.rule_version, "removed", why))
+                self.touched.add(target)
+        return events
+
+    def is_allowed(self, target: str) -> bool:
+        """Tell whether a target holds, or lies in, something that is never listed."""
+        if not self._allowed:
+            return False
+        network = ipaddress.ip_network(target)
+        return any(network.version == other.version and network.overlaps(other) for other in self._allowed)
+
+    def judge(self, host: str, now: datetime) -> Judgement:
+        """Return what is thought of a host at `now`; of one never seen, what its network alone says."""
+        state = self.hosts.get(host)
+        if state is not None:
+            return self._judge(state, seconds_of(now))
+        network = network_of(host)
+        logit, _ = self.prior.chain(groups_of(network, "", None, None), seconds_of(now))
+        return _UNSEEN._replace(prior_logit=logit, probability_legitimate=_logistic(logit))
+
+    def probability(self, host: str, now: datetime) -> float:
+        """Return P(legitimate) of a host at `now`."""
+        return self.judge(host, now).probability_legitimate
+
+    def would_list(self, host: str, now: datetime) -> str | None:
+        """Return the listed target (the host, or its network) that DNS answers for this host at `now`, or None."""
+        for state in (self.hosts.get(host), self.networks.get(network_of(host))):
+            if state is not None and state.standing.state == "listed":
+                until = state.standing.until
+                if until is not None and until > now:
+                    return state.host if isinstance(state, HostState) else state.network
+        return None
+
+    def dumps(self) -> list[tuple[str, bytes]]:
+        """Return the working state touched since the last call as (key, value) rows, to be stored in one transaction."""
+        rows = [("clock", _ENCODE((self.clock, self.began)))]
+        for target in sorted(self.touched):
+            state = self.hosts.get(target) or self.networks[target]
+            rows.append((("host " if isinstance(state, HostState) else "network ") + target, _ENCODE(state)))
+        rows += [("group " + group, _ENCODE(self.prior.tallies[group])) for group in sorted(self.prior.touched)]
+        self.touched.clear()
+        self.prior.touched.clear()
+        return rows
+
+    def loads(self, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Take up the state that `dumps` gave, the latest value of each key."""
+        for key, value in rows:
+            kind, _, name = key.partition(" ")
+            if kind == "host":
+                self.hosts[name] = _HOST(value)
+            elif kind == "network":
+                self.networks[name] = _NETWORK(value)
+            elif kind == "group":
+                self.prior.tallies[name] = _TALLY(value)
+            else:
+                self.clock, self.began = _CLOCK(value)
+        states: list[HostState | NetworkState] = [*self.hosts.values(), *self.networks.values()]
+        self._ends = [
+            (state.standing.until, state.host if isinstance(state, HostState) else state.network)
+            for state in states
+            if state.standing.state == "listed" and state.standing.until is not None
+        ]
+        heapq.heapify(self._ends)
+
+    def _weigh(self, row: Seen, look: Look) -> Worth:
+        count = float(row.count)
+        if row.kind == "infection":
+            trusted = self.settings.trusts_every_sensor or row.sensor in self._trusted
+            own_work = row.method in OWN_WORK and not row.received_below and not look.server_like
+            return Worth(hard=count) if own_work and trusted else _NOTHING
+        if row.label == "unknown" or row.label_basis == "list" or row.kind == "connection":
+            return _NOTHING
+        if row.label == "ham":
+            return Worth(ham=count)
+        if row.received_below and look.server_like:
+            return _NOTHING
+        return Worth(reports=count) if row.kind == "report" else Worth(spam=count)
+
+    def _host(self, row: Seen, look: Look) -> HostState:
+        self.touched.add(row.host)
+        state = self.hosts.get(row.host)
+        if state is None:
+            groups = groups_of(network_of(row.host), look.shape, look.organisation, row.asn)
+            state = self.hosts[row.host] = HostState(row.host, groups[-1], look, groups, {}, [])
+        return state
+
+    def _add(self, host: HostState, sensor: str, worth: Worth, now: float) -> None:
+        mass = host.sensors.get(sensor)
+        if mass is None and len(host.sensors) >= SENSORS_KEPT:
+            sensor = OTHER_SENSORS
+            mass = host.sensors.get(sensor)
+        if mass is None:
+            host.sensors[sensor] = Mass(worth.spam, worth.ham, worth.reports, worth.hard, now)
+            return
+        kept = exp((mass.at - now) / self._tau(host.look))
+        mass.spam = mass.spam * kept + worth.spam
+        mass.reports = mass.reports * kept + worth.reports
+        mass.hard = mass.hard * kept + worth.hard
+        mass.ham = mass.ham * exp((mass.at - now) / self.settings.ham_tau_seconds) + worth.ham
+        mass.at = now
+
+    def _count(self, host: HostState, worth: Worth, now: float) -> None:
+        if host.counted is None:
+            if not worth.reports:
+                host.counted = self.prior.count(host.groups, now, legitimate=bool(worth.ham))
+        elif worth.ham and not host.counted.legitimate:
+            host.counted = self.prior.turn(host.groups, host.counted, now)
+
+    def _see_network(self, host: HostState, row: Seen, worth: Worth, now: float) -> NetworkState:
+        self.touched.add(host.network)
+        network = self.networks.get(host.network)
+        if network is None:
+            network = self.networks[host.network] = NetworkState(host.network, {}, {}, [])
+        network.messages = network.messages * exp((network.at - now) / COLLATERAL_TAU_SECONDS) + row.count
+        network.at = now
+        if worth.ham:
+            network.ham_at = now
+        elif worth.spam or worth.hard:
+            network.hosts.pop(host.host, None)
+            network.hosts[host.host] = now
+            if host.look.assignment == "dynamic":
+                network.lines[host.host] = None
+            if len(network.hosts) > HOSTS_KEPT:
+                oldest = next(iter(network.hosts))
+                del network.hosts[oldest]
+                network.lines.pop(oldest, None)
+            remember(network.evidence, row.id)
+        return network
+
+    def _judge_host(self, host: HostState, worth: Worth, now: float) -> list[Event]:
+        judged = self._judge(host, now)
+        standing, settings = host.standing, self.settings
+        proven = judged.hard or judged.spamming_sensors >= settings.sensors_needed
+        if proven and judged.probability_legitimate <= settings.q:
+            return [] if worth.ham or self.is_allowed(host.host) else self._list_host(host, judged)
+        if standing.state == "listed":
+            why = "legitimate mail was seen from it or its neighbours"
+            return [lifecycle.ended(standing, host.host, self.clock, self.rule_version, "expired", why, judged)]
+        watched = standing.state == "candidate" or judged.probability_legitimate > settings.candidate_q
+        if worth.ham or watched or self.is_allowed(host.host):
+            return []
+        return [lifecycle.candidate(standing, host.host, self.clock, self.rule_version, judged, host.evidence)]
+
+    def _list_host(self, host: HostState, judged: Judgement) -> list[Event]:
+        dynamic, settings = host.look.assignment == "dynamic", self.settings
+        event = lifecycle.listed(
+            host.standing,
+            host.host,
+            self.clock,
+            self.rule_version,
+            judged,
+            host.evidence,
+            code=Code.INFECTED if judged.hard else Code.SPAM_SOURCE,
+            role="infected" if judged.hard else "unknown",
+            term_seconds=settings.dynamic_term_seconds if dynamic else settings.static_term_seconds,
+            half_life_seconds=settings.dynamic_half_life_seconds if dynamic else settings.static_half_life_seconds,
+            why="sent a worm or behaves as a bot" if judged.hard else "sent spam",
+        )
+        return self._with_end(event)
+
+    def _judge_network(self, network: NetworkState, host: HostState, now: float) -> list[Event]:
+        standing, settings, target = network.standing, self.settings, network.network
+        if standing.state == "listed" and network.ham_at == now:
+            why = "legitimate mail was seen from it"
+            return [lifecycle.ended(standing, target, self.clock, self.rule_version, "expired", why)]
+        fresh = [at for at in network.hosts.values() if now - at <= settings.network_ham_free_seconds]
+        if host.host not in network.hosts or len(fresh) < settings.network_hosts or self.is_allowed(target):
+            return []
+        if 2 * len(network.lines) > len(network.hosts) or not self._ham_free(network, now):
+            return []
+        logit, _ = self.prior.chain(("", "", host.groups[2], "", target), now)
+        if _logistic(logit) > settings.network_q:
+            return []
+        snowshoe = network.messages <= SNOWSHOE_MESSAGES * len(network.hosts)
+        role: Role = "snowshoe" if snowshoe else "dedicated"
+        event = lifecycle.listed(
+            standing,
+            target,
+            self.clock,
+            self.rule_version,
+            Judgement(0.0, logit, _logistic(logit), 0, hard=False),
+            network.evidence,
+            code=Code.SNOWSHOE if snowshoe else Code.NETWORK,
+            role=role,
+            term_seconds=settings.network_term_seconds,
+            half_life_seconds=settings.static_half_life_seconds,
+            why=f"{len(fresh)} hosts of it sent spam and none legitimate mail; predicted collateral: "
+            f"0 of {network.messages:.0f} messages of 30 days",
+        )
+        return self._with_end(event)
+
+    def _ham_free(self, network: NetworkState, now: float) -> bool:
+        began = self.clock if self.began is None else self.began
+        watched = now - seconds_of(began) >= self.settings.network_watch_seconds
+        return watched and (network.ham_at is None or now - network.ham_at >= self.settings.network_ham_free_seconds)
+
+    def _with_end(self, event: Event | None) -> list[Event]:
+        if event is None or event.until is None:
+            return []
+        heapq.heappush(self._ends, (event.until, event.target))
+        return [event]
+
+    def _judge(self, host: HostState, now: float) -> Judgement:
+        settings, tau = self.settings, self._tau(host.look)
+        score, spamming, hard = 0.0, 0, False
+        for mass in host.sensors.values():
+            kept = exp((mass.at - now) / tau)
+            spam = min(settings.spam_cap, log2(1.0 + mass.spam * kept))
+            reports = min(settings.spam_cap, log2(1.0 + mass.reports * kept))
+            worm = min(1.0, mass.hard * kept)
+            ham = min(settings.ham_cap, log2(1.0 + mass.ham * exp((mass.at - now) / settings.ham_tau_seconds)))
+            score += settings.spam_llr * spam + settings.report_llr * reports + settings.hard_llr * worm
+            score -= settings.ham_llr * ham
+            spamming += mass.spam > 0.0 or mass.reports > 0.0 or mass.hard > 0.0
+            hard = hard or worm >= HARD_FRESH
+        logit, _ = self.prior.chain(host.groups, now, host.counted)
+        return Judgement(score, logit, _logistic(logit - score), spamming, hard)
+
+    def _tau(self, look: Look) -> float:
+        dynamic = look.assignment == "dynamic"
+        return self.settings.dynamic_tau_seconds if dynamic else self.settings.static_tau_seconds
+
+
+def _logistic(logit: float) -> float:
+    return 1.0 / (1.0 + exp(-logit)) if logit > -700.0 else 0.0
