@@ -4,14 +4,14 @@ Rows wait in memory up to `FLUSH_BYTES`, then go to files, so a batch may be lar
 transaction is open all the while: ids entered for a batch that fails are rolled back with it.
 """
 
-from datetime import date  # noqa: TC003 - pydoc readers resolve it
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from whimbrel.evidence.files import discard, storing, sync_folder
-from whimbrel.evidence.layout import ID_COLUMN, STORED, touched_days, write_slices
+from whimbrel.evidence.files import discard, in_schema, storing, sync_folder
+from whimbrel.evidence.layout import ID_COLUMN, STORED, day_numbered, day_numbers, write_slices
 from whimbrel.evidence.manifest import Manifest
 from whimbrel.model.columns import FACTS, OBSERVATIONS
 
@@ -26,16 +26,21 @@ class Batch:
     def __init__(self, folder: Path, manifest: Manifest, number: int) -> None:
         self.number = number
         self.added = {"observations": 0, "facts": 0}
-        self.days: set[date] = set()
+        self._day_numbers: set[int] = set()
         self._folder = folder
         self._manifest = manifest
         self._waiting: dict[str, list[pa.Table]] = {"observations": [], "facts": []}
         self._waiting_bytes = 0
         self._written: list[Path] = []
 
+    @property
+    def days(self) -> set[date]:
+        """The days of `seen_at` that got new rows."""
+        return {day_numbered(number) for number in self._day_numbers}
+
     def observations(self, table: pa.Table) -> int:
         """Append rows of `OBSERVATIONS`; those whose id is known are dropped.  Return how many were new."""
-        new = self._append("observations", table.cast(OBSERVATIONS))
+        new = self._append("observations", in_schema(table, OBSERVATIONS))
         if new.num_rows:
             corrected = new.column("supersedes").drop_null().to_pylist()
             self._manifest.db.executemany(
@@ -45,7 +50,7 @@ class Batch:
 
     def facts(self, table: pa.Table) -> int:
         """Append rows of `FACTS`; those whose message id is known are dropped.  Return how many were new."""
-        return int(self._append("facts", table.cast(FACTS)).num_rows)
+        return int(self._append("facts", in_schema(table, FACTS)).num_rows)
 
     def _append(self, kind: str, table: pa.Table) -> pa.Table:
         with storing(self._folder):
@@ -54,7 +59,7 @@ class Batch:
             table = table.filter(pa.array(is_new, pa.bool_()))
         if table.num_rows:
             self.added[kind] += table.num_rows
-            self.days |= touched_days(table)
+            self._day_numbers.update(day_numbers(table))
             self._waiting[kind].append(table)
             self._waiting_bytes += table.nbytes
             if self._waiting_bytes >= FLUSH_BYTES:

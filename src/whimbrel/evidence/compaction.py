@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whimbrel.evidence.files import discard, read_table, storing, sync_folder
+from whimbrel.evidence.files import discard, read_parquet, storing, sync_folder
 from whimbrel.evidence.layout import ID_COLUMN, STORED, write_slices
 from whimbrel.evidence.manifest import KINDS, LiveFile, Manifest, day_of
 from whimbrel.model.columns import INSTANT
@@ -48,7 +48,7 @@ def compact(folder: Path, manifest: Manifest, *, min_files: int) -> CompactionRe
             if len(files) < max(min_files, 2):
                 continue
             for group in _groups(files):
-                tables = [read_table(folder / file.path, STORED[kind]) for file in group]
+                tables = [read_parquet(folder / file.path, STORED[kind]) for file in group]
                 made += _swap(folder, manifest, kind, group, pa.concat_tables(tables))
                 merged += len(group)
     return CompactionReport(merged, made, delete_dead(folder, manifest))
@@ -65,7 +65,7 @@ def forget(folder: Path, manifest: Manifest, *, before: date) -> int:
         for file in manifest.files(kind):
             if file.seen_first is None or day_of(file.seen_first) >= before:
                 continue
-            table = read_table(folder / file.path, STORED[kind])
+            table = read_parquet(folder / file.path, STORED[kind])
             is_old = pc.fill_null(pc.less(table.column("seen_at"), limit), pa.scalar(value=False))
             old = table.filter(is_old)
             with manifest.transaction():

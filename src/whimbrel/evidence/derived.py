@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from whimbrel.evidence.files import discard, fresh_name, read_table, storing, sync_folder, write_table
+from whimbrel.evidence.files import discard, fresh_name, read_parquet, storing, sync_folder, write_parquet
 from whimbrel.evidence.manifest import Manifest
 
 DERIVED_FOLDER = "derived"
@@ -36,7 +36,7 @@ def replace(
             for partition, table in partitions.items():
                 path = home / fresh_name(partition or "whole")
                 written.append(path)
-                line = (path.relative_to(folder).as_posix(), table.num_rows, write_table(path, table))
+                line = (path.relative_to(folder).as_posix(), table.num_rows, write_parquet(path, table))
                 manifest.db.execute(
                     "INSERT INTO derived VALUES (?, ?, ?, ?, ?, ?, ?)", (name, partition, *line, stage, version)
                 )
@@ -51,7 +51,7 @@ def read(folder: Path, manifest: Manifest, name: str, partitions: Sequence[str] 
     paths = _paths(manifest, name, partitions)
     if not paths:
         return None
-    return pa.concat_tables(read_table(folder / path) for path in paths)
+    return pa.concat_tables(read_parquet(folder / path) for path in paths)
 
 
 def versions(manifest: Manifest, name: str) -> set[tuple[str, int]]:

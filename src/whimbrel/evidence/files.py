@@ -1,8 +1,10 @@
-"""Parquet files that are complete and durable before anything refers to them.
+"""Files that are complete and durable before anything refers to them.
 
-A file is written once under a name never used before, synced, and never changed.  Options are chosen for small files:
-no statistics (the manifest knows each file's times) and no embedded Arrow schema (the columns are known), dictionaries
-only where values repeat.
+A file is written once under a name never used before, synced, and never changed.  Parquet options are chosen for small
+files: no statistics (the manifest knows each file's times) and no embedded Arrow schema (the columns are known),
+dictionaries only where values repeat.  Staged chunks, which live for one run and are read once, are Arrow IPC.
+Measured in CPU a row of facts, 256 rows a file (writing and reading): Parquet with zstd 5.9 + 9.3 us, with lz4 3.5 us,
+IPC 0.4 + 0.2 us at 2.8 times the bytes; in files of 5,000 rows Parquet takes 1.7 us with any compression.
 """
 
 import os
@@ -15,6 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import ipc
 
 from whimbrel.errors import StoreError
 
@@ -31,7 +34,8 @@ _REPEATING = [
     "script",
 ]
 
-# Measured on 5,000 rows of facts: level 1 writes in 0.3 of the time of the default options and in 0.98 of the bytes.
+# Setting up zstd for every column of a small file costs more than it saves; a later merge brings the rows to zstd.
+_ZSTD_ROWS = 1_000
 _ZSTD_LEVEL = 1
 
 _TOKEN_BYTES = 6  # names never meet: a store would need 2**24 files for even odds, and O_EXCL would still refuse
@@ -56,18 +60,27 @@ def fresh_name(stem: str) -> str:
     return f"{stem}-{secrets.token_hex(_TOKEN_BYTES)}.parquet"
 
 
-def write_table(path: Path, table: pa.Table) -> int:
+def write_parquet(path: Path, table: pa.Table) -> int:
     """Write `table` to the new file `path` and sync it; return its size in bytes."""
     sink = pa.BufferOutputStream()
+    is_small = table.num_rows < _ZSTD_ROWS
     pq.write_table(
         table,
         sink,
-        compression="zstd",
-        compression_level=_ZSTD_LEVEL,
+        compression="snappy" if is_small else "zstd",
+        compression_level=None if is_small else _ZSTD_LEVEL,
         use_dictionary=[name for name in _REPEATING if name in table.column_names],
         write_statistics=False,
         store_schema=False,
     )
+    return write_bytes(path, memoryview(sink.getvalue()))
+
+
+def write_ipc(path: Path, table: pa.Table) -> int:
+    """Write `table` as Arrow IPC, uncompressed, to the new file `path` and sync it; return its size in bytes."""
+    sink = pa.BufferOutputStream()
+    with ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
     return write_bytes(path, memoryview(sink.getvalue()))
 
 
@@ -100,8 +113,20 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
-    """Read a file written by `write_table`, in the given schema where one is given."""
+def read_parquet(path: Path, schema: pa.Schema | None = None) -> pa.Table:
+    """Read a file written by `write_parquet`, in the given schema where one is given."""
     with storing(path, "read"):
         table = pq.read_table(path, partitioning=None, use_threads=False)
-    return table if schema is None else table.cast(schema)
+    return table if schema is None else in_schema(table, schema)
+
+
+def read_ipc(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a file written by `write_ipc`."""
+    with storing(path, "read"), pa.memory_map(str(path)) as source:
+        table = ipc.open_file(source).read_all()
+    return in_schema(table, schema)
+
+
+def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the table in exactly this schema."""
+    return table if table.schema.equals(schema) else table.cast(schema)

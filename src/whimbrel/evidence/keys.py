@@ -10,6 +10,7 @@ The file, one key a line: `id hex-key`, lines starting with `#` are remarks.
 import hmac
 import secrets
 import stat
+from functools import lru_cache
 from pathlib import Path
 
 from whimbrel.errors import StoreError
@@ -53,7 +54,13 @@ class Keys:
     def keyed_hash(self, text: str, key_id: str | None = None) -> bytes:
         """Return the HMAC-SHA-256 of `text`, cut to 16 bytes, under the key in use or the one named."""
         key = self._key if key_id is None else self._keys[key_id]
-        return hmac.digest(key, text.encode("utf-8", "replace"), "sha256")[:HASH_BYTES]
+        return _keyed_hash(key, text)
+
+
+# Recipients of a site repeat; 16 Ki texts stay under 4 MB.
+@lru_cache(maxsize=16_384)
+def _keyed_hash(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode("utf-8", "replace"), "sha256")[:HASH_BYTES]
 
 
 def _parsed(path: Path, text: str) -> dict[str, bytes]:

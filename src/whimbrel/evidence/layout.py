@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whimbrel.evidence.files import fresh_name, write_table
+from whimbrel.evidence.files import fresh_name, write_parquet
 from whimbrel.evidence.manifest import LiveFile, day_of
 from whimbrel.model.columns import FACTS, OBSERVATIONS, SCHEMA_VERSION
 
@@ -47,17 +47,21 @@ def laid_out(kind: str, table: pa.Table) -> Iterator[Slice]:
     ordered = table.combine_chunks().sort_by(order)  # undated rows come last
     dated = ordered.num_rows - ordered.column("seen_at").null_count
     seen_at = ordered.column("seen_at").slice(0, dated).cast(pa.int64()).to_numpy()
-    pieces: dict[str, list[pa.Table]] = defaultdict(list)
+    pieces: dict[str, list[list[int]]] = defaultdict(list)
     start = 0
     days, counts = np.unique(seen_at // _DAY_MICROSECONDS, return_counts=True)
     for number, rows in zip(days.tolist(), counts.tolist(), strict=True):
-        day = day_of(number * _DAY_MICROSECONDS).isoformat()
-        pieces[day if rows >= DAY_ROWS else day[:_MONTH_CHARACTERS]].append(ordered.slice(start, rows))
+        day = day_numbered(number).isoformat()
+        ranges = pieces[day if rows >= DAY_ROWS else day[:_MONTH_CHARACTERS]]
+        if ranges and ranges[-1][1] == start:
+            ranges[-1][1] += rows  # one slice for neighbouring days: slicing costs more than the rows of a thin day
+        else:
+            ranges.append([start, start + rows])
         start += rows
     if dated < ordered.num_rows:
-        pieces[UNDATED].append(ordered.slice(dated))
-    for partition, tables in pieces.items():
-        yield Slice(partition, pa.concat_tables(tables))
+        pieces[UNDATED].append([dated, ordered.num_rows])
+    for partition, ranges in pieces.items():
+        yield Slice(partition, pa.concat_tables(ordered.slice(first, last - first) for first, last in ranges))
 
 
 def write_slices(folder: Path, kind: str, table: pa.Table, written: list[Path]) -> list[LiveFile]:
@@ -66,15 +70,21 @@ def write_slices(folder: Path, kind: str, table: pa.Table, written: list[Path]) 
     for piece in laid_out(kind, table):
         path = folder / kind / fresh_name(piece.partition)
         written.append(path)
-        size_bytes = write_table(path, piece.table)
+        size_bytes = write_parquet(path, piece.table)
         files.append(_described(kind, path.relative_to(folder).as_posix(), size_bytes, piece))
     return files
 
 
-def touched_days(table: pa.Table) -> set[date]:
-    """Return the days of `seen_at` in a table."""
+def day_numbers(table: pa.Table) -> list[int]:
+    """Return the days of `seen_at` in a table, ascending, as days since 1970."""
     seen_at = table.column("seen_at").drop_null().cast(pa.int64()).to_numpy()
-    return {day_of(number * _DAY_MICROSECONDS) for number in np.unique(seen_at // _DAY_MICROSECONDS).tolist()}
+    numbers: list[int] = np.unique(seen_at // _DAY_MICROSECONDS).tolist()
+    return numbers
+
+
+def day_numbered(number: int) -> date:
+    """Return the day that is so many days after 1970-01-01."""
+    return day_of(number * _DAY_MICROSECONDS)
 
 
 def _described(kind: str, path: str, size_bytes: int, piece: Slice) -> LiveFile:

@@ -200,7 +200,15 @@ class Manifest:
     def new_ids(self, kind: str, ids: Sequence[bytes]) -> list[bool]:
         """Enter ids, and tell of each whether it was new."""
         insert = f"INSERT OR IGNORE INTO {kind}_ids VALUES (?)"  # noqa: S608 - one of KINDS
-        execute = self.db.cursor().execute
+        cursor = self.db.cursor()
+        cursor.execute("SAVEPOINT ids")
+        all_new = cursor.executemany(insert, zip(ids, strict=True)).rowcount == len(ids)
+        if not all_new:
+            cursor.execute("ROLLBACK TO ids")
+        cursor.execute("RELEASE ids")
+        if all_new:  # the common case, told at a third of the cost
+            return [True] * len(ids)
+        execute = cursor.execute
         return [execute(insert, (each,)).rowcount == 1 for each in ids]
 
     def drop_ids(self, kind: str, ids: Sequence[bytes]) -> None:
