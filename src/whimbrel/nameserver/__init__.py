@@ -1,1 +1,13 @@
-"""(to be written by its owner)"""
+"""The name server: DNS queries come in over UDP and TCP, answers from the newest good snapshot go out.
+
+It needs a snapshot file and nothing else: no database, no message, no analysis.  Deliberately absent: recursion,
+other zones, dynamic updates, and any judgement of its own; what is listed was decided before the snapshot was cut.
+
+Read `answer.py` first (the whole behaviour, a pure function of packet, snapshot and time), then `names.py` (what a name
+means), `current.py` (taking up a new snapshot) and `server.py` (sockets).
+"""
+
+from whimbrel.nameserver.answer import answer
+from whimbrel.nameserver.server import Counters, Endpoint, ServerSettings, serve
+
+__all__ = ["Counters", "Endpoint", "ServerSettings", "answer", "serve"]

@@ -1,1 +1,11 @@
-"""(to be written by its owner)"""
+"""Publishing: listings come in, the snapshot that name servers answer from goes out, and is put in its place safely.
+
+Deliberately absent: judgement (what is listed was decided by policy and stands in the ledger), and serving.  Read
+`building.py` first, then `texts.py` (what the TXT record says) and `writing.py` (the file).
+"""
+
+from whimbrel.publishing.building import build_snapshot
+from whimbrel.publishing.texts import DEMO_TEXTS, TEXTS
+from whimbrel.publishing.writing import next_serial, previous_serial, write_snapshot
+
+__all__ = ["DEMO_TEXTS", "TEXTS", "build_snapshot", "next_serial", "previous_serial", "write_snapshot"]

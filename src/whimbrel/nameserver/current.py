@@ -1,0 +1,88 @@
+"""The snapshot in force: maps the file, verifies it, and takes up a new one when the file has been replaced.
+
+The file must be replaced (written beside, then renamed over), as `whimbrel publish` does, never written in place: the
+old one stays whole, and mapped, for as long as anybody answers from it.
+"""
+
+import asyncio
+import logging
+import mmap
+from collections.abc import Callable
+from pathlib import Path
+
+from whimbrel.errors import SnapshotError
+from whimbrel.wire.snapshot import Snapshot
+
+# "<= 1 s from accepted message to the authoritative answer" (LISTING): half of it for finding the new file.
+POLL_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
+
+_Identity = tuple[int, int, int]
+
+
+class CurrentSnapshot:
+    """Holds the snapshot to answer from; `snapshot` is replaced as a whole, so no answer mixes two.
+
+    Raises SnapshotError where the first one is missing or no good.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._clock = clock
+        self._seen = _identity(path)
+        if self._seen is None:
+            raise SnapshotError(f"{path}: no snapshot there; write one with 'whimbrel publish'")
+        self.snapshot = self._load(None)
+        self.swaps = 0
+        self.refused = 0
+
+    async def follow(self) -> None:
+        """Look for a new file until cancelled; a bad one is refused with a logged line, and the old one served on."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Take up the file if it is another one than last seen."""
+        identity = _identity(self._path)
+        if identity is None or identity == self._seen:
+            return
+        self._seen = identity
+        try:
+            # In a thread: the checksum of ten million entries takes milliseconds in which queries are answered.
+            snapshot = await asyncio.to_thread(self._load, self.snapshot)
+        except SnapshotError as error:
+            self.refused += 1
+            _log.warning("%s; %d stays in force", error, self.snapshot.serial)
+            return
+        if snapshot is not self.snapshot:
+            self.snapshot = snapshot
+            self.swaps += 1
+            _log.info("snapshot %d in force, %d entries", snapshot.serial, len(snapshot))
+
+    def _load(self, in_force: Snapshot | None) -> Snapshot:
+        try:
+            with self._path.open("rb") as file:
+                mapped: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError:  # an empty file cannot be mapped
+            mapped = b""
+        except OSError as error:
+            raise SnapshotError(f"{self._path}: {error.strerror}") from None
+        try:
+            loaded = Snapshot(memoryview(mapped))
+            if in_force is not None and loaded.checksum == in_force.checksum:
+                return in_force
+            return Snapshot.open(
+                memoryview(mapped), now=self._clock(), in_force=None if in_force is None else in_force.serial
+            )
+        except SnapshotError as error:
+            raise SnapshotError(f"{self._path}: {error}") from None
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,247 @@
+"""Sockets around `answer`: UDP and TCP on any number of addresses, in one event loop.
+
+UDP is one datagram in, one out.  TCP (RFC 7766) is messages behind their lengths, as many as the client likes on one
+connection, answered in order.  Every answer is made from one snapshot, read once, so a swap falls between two answers.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import msgspec
+
+from whimbrel.errors import ConfigError
+from whimbrel.nameserver.answer import answer
+from whimbrel.nameserver.current import CurrentSnapshot
+
+# RFC 7766, section 6.2.3: "of the order of a few seconds"; BIND waits 30, NSD 120, Knot 10.
+TCP_IDLE_SECONDS = 10.0
+# RFC 7766, section 6.2.2 asks for a limit; BIND's `tcp-clients` is 150.
+MAX_TCP_CONNECTIONS = 150
+# Room for queries that come while Python collects garbage: 4 MB hold about 5,000 of them with the kernel's overhead.
+# The kernel cuts it to net.core.rmem_max.
+_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+# With port 0 the kernel picks for the first socket; another program may hold that number on the next.
+_PORT_ATTEMPTS = 20
+
+_log = logging.getLogger(__name__)
+
+
+class Endpoint(NamedTuple):
+    """An address and port, for both UDP and TCP; port 0: a free one, the same for all endpoints that say 0."""
+
+    address: str
+    port: int
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the snapshot lies and where to listen."""
+
+    snapshot: Path
+    listen: tuple[Endpoint, ...] = (Endpoint("127.0.0.1", 0), Endpoint("::1", 0))
+
+
+class Counters:
+    """What the server has done: `udp` and `tcp` queries, `dropped` packets, answers by rcode."""
+
+    def __init__(self) -> None:
+        self.udp = 0
+        self.tcp = 0
+        self.dropped = 0
+        self.by_rcode: Counter[int] = Counter()
+
+
+class _Responder:
+    """Answers packets from the snapshot in force, and counts."""
+
+    def __init__(self, current: CurrentSnapshot, clock: Callable[[], float], counters: Counters) -> None:
+        self._current = current
+        self._clock = clock
+        self._counters = counters
+
+    def respond(self, packet: bytes, *, tcp: bool) -> bytes | None:
+        counters = self._counters
+        if tcp:
+            counters.tcp += 1
+        else:
+            counters.udp += 1
+        response = answer(packet, self._current.snapshot, self._clock(), tcp=tcp)
+        if response is None:
+            counters.dropped += 1
+        else:
+            counters.by_rcode[response[3] & 0xF] += 1
+        return response
+
+
+class _Udp(asyncio.DatagramProtocol):
+    def __init__(self, responder: _Responder) -> None:
+        self._responder = responder
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast, not a check: the event loop's own class is no DatagramTransport before Python 3.13.
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        # A source port of 0 cannot be answered; sending there is an error on some systems.
+        response = self._responder.respond(data, tcp=False) if addr[1] else None
+        if response is not None and self._transport is not None:
+            self._transport.sendto(response, addr)
+
+
+class _Tcp:
+    def __init__(self, responder: _Responder) -> None:
+        self._responder = responder
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._connections) < MAX_TCP_CONNECTIONS:
+            self._connections.add(task)
+            with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.CancelledError):
+                await self._converse(reader, writer)
+            self._connections.discard(task)
+        writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            async with asyncio.timeout(TCP_IDLE_SECONDS):
+                length = int.from_bytes(await reader.readexactly(2), "big")
+                packet = await reader.readexactly(length)
+            response = self._responder.respond(packet, tcp=True)
+            if response is None:
+                return  # what must not be answered over TCP is no DNS client
+            writer.write(len(response).to_bytes(2, "big") + response)
+            async with asyncio.timeout(TCP_IDLE_SECONDS):
+                await writer.drain()
+            await asyncio.sleep(0)  # a client that sends without end lets the others have their turn
+
+    async def end(self) -> None:
+        for task in self._connections:
+            task.cancel()
+        if self._connections:
+            await asyncio.wait(set(self._connections))
+
+
+async def serve(
+    settings: ServerSettings,
+    *,
+    stop: asyncio.Event,
+    ready: Callable[[tuple[Endpoint, ...]], None] = lambda _: None,
+    clock: Callable[[], float] = time.time,
+    counters: Counters | None = None,
+) -> None:
+    """Answer until `stop` is set; `ready` is told the endpoints once all of them answer.
+
+    `clock` gives seconds since 1970.  Raises SnapshotError where there is no good snapshot to begin with, ConfigError
+    where an endpoint cannot be had.
+    """
+    current = CurrentSnapshot(settings.snapshot, clock)
+    responder = _Responder(current, clock, counters or Counters())
+    sockets = _bound(settings.listen)
+    async with AsyncExitStack() as stack:
+        endpoints = await _start(stack, sockets, responder)
+        follower = asyncio.create_task(current.follow())
+        stack.push_async_callback(_cancelled, follower)
+        ready(endpoints)
+        stopped = asyncio.create_task(stop.wait())
+        stack.push_async_callback(_cancelled, stopped)
+        # The follower ends only by a defect of ours, which must not leave a server that never changes again.
+        await asyncio.wait((stopped, follower), return_when=asyncio.FIRST_COMPLETED)
+        if follower.done():
+            follower.result()
+
+
+async def _cancelled(task: asyncio.Task[None] | asyncio.Task[bool]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+async def _start(stack: AsyncExitStack, sockets: "list[_Pair]", responder: _Responder) -> tuple[Endpoint, ...]:
+    loop = asyncio.get_running_loop()
+    conversations = _Tcp(responder)
+    for pair in sockets:
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(responder), sock=pair.udp)
+        stack.callback(transport.close)
+        server = await asyncio.start_server(conversations, sock=pair.tcp)
+        stack.callback(server.close)
+    stack.push_async_callback(conversations.end)
+    return tuple(pair.endpoint for pair in sockets)
+
+
+class _Pair(NamedTuple):
+    endpoint: Endpoint
+    udp: socket.socket
+    tcp: socket.socket
+
+
+def _bound(listen: tuple[Endpoint, ...]) -> list[_Pair]:
+    """Return bound sockets for every endpoint; those with port 0 share one number."""
+    for _ in range(_PORT_ATTEMPTS):
+        pairs: list[_Pair] = []
+        free_port = 0
+        try:
+            for endpoint in listen:
+                pairs.append(_bound_pair(Endpoint(endpoint.address, endpoint.port or free_port)))
+                if not endpoint.port:
+                    free_port = pairs[-1].endpoint.port
+        except OSError as error:
+            _close(pairs)
+            if error.errno == errno.EADDRINUSE and not endpoint.port:
+                continue
+            raise _cannot_listen(endpoint, error) from None
+        return pairs
+    raise ConfigError(f"no port is free on all of {', '.join(endpoint.address for endpoint in listen)}; name one")
+
+
+def _bound_pair(endpoint: Endpoint) -> _Pair:
+    udp = _socket(endpoint, socket.SOCK_DGRAM)
+    try:
+        endpoint = Endpoint(endpoint.address, udp.getsockname()[1])
+        return _Pair(endpoint, udp, _socket(endpoint, socket.SOCK_STREAM))
+    except OSError:
+        udp.close()
+        raise
+
+
+def _socket(endpoint: Endpoint, kind: socket.SocketKind) -> socket.socket:
+    family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
+    bound = socket.socket(family, kind)
+    try:
+        bound.setblocking(False)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_DGRAM:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections in TIME_WAIT do not block
+        bound.bind((endpoint.address, endpoint.port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _close(pairs: list[_Pair]) -> None:
+    for pair in pairs:
+        pair.udp.close()
+        pair.tcp.close()
+
+
+def _cannot_listen(endpoint: Endpoint, error: OSError) -> ConfigError:
+    where = f"cannot listen on {endpoint.address} port {endpoint.port}"
+    if error.errno == errno.EADDRINUSE:
+        return ConfigError(f"{where}: in use by another program; end that one, or give another port (0: a free one)")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return ConfigError(f"{where}: not permitted; give a port above 1023, or grant CAP_NET_BIND_SERVICE")
+    return ConfigError(f"{where}: {error.strerror or error}; give an address of this machine")

@@ -1,0 +1,104 @@
+"""From listings to the bytes of a snapshot, with the test entries that every list must have."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+import numpy as np
+
+from whimbrel.errors import ConfigError
+from whimbrel.model.listing import Code, Listing
+from whimbrel.publishing.texts import TEST_TEXT, TEXTS
+from whimbrel.wire import dns
+from whimbrel.wire.snapshot import Zone
+from whimbrel.wire.snapshot.encoder import Reason, Rows, encode
+
+# For a zone that is not delegated (a demo, a list asked inside one house) the conventional name of "this machine".
+LOCAL_SERVERS = ("localhost",)
+
+# Wider than any registry gives to one party (RFC 1366's class A; RIPE-738: at most a /19 at first, /16s exist by
+# growth): a listing so wide is a mistake, and would come near "everything is listed".
+WIDEST_IPV4_BITS = 8
+WIDEST_IPV6_BITS = 16
+
+_LOOPBACK = ip_network("127.0.0.0/8")
+# Everything IPv4-like in IPv6 clothes, the loopback and the unspecified address: listed there is never anybody.
+_IPV6_LOOPBACK = ip_network("::/64")
+_IPV6_HOST_BITS = 64
+
+_Row = tuple[int, int, int, int]
+
+
+def build_snapshot(
+    listings: Iterable[Listing],
+    *,
+    zone: str,
+    serial: int,
+    born: datetime,
+    expires: datetime,
+    texts: Mapping[Code, str] = TEXTS,
+    servers: tuple[str, ...] = LOCAL_SERVERS,
+    mailbox: str | None = None,
+) -> bytes:
+    """Return the snapshot of the listings still running at `born`, with 127.0.0.N listed for each code N.
+
+    `servers` are the zone's name servers, `mailbox` the address of who runs it as a domain name.  Raises ConfigError
+    where a name is none, or a target cannot be listed (no host or network, too wide, loopback).
+    """
+    reasons = [Reason(code, texts[code]) for code in Code] + [Reason(code, TEST_TEXT) for code in Code]
+    place = {code: row for row, code in enumerate(Code)}
+    end = int(expires.timestamp())
+    rows: dict[int, list[_Row]] = {4: [], 6: []}
+    for listing in listings:
+        family, key, prefix = _target(listing.target)
+        rows[family].append((key, prefix, place[listing.code], int(listing.until.timestamp())))
+    rows[4] += [(0x7F000000 | code, 32, len(Code) + place[code], end) for code in Code]
+    return encode(
+        zone=_zone(zone, servers, mailbox),
+        serial=serial,
+        born=int(born.timestamp()),
+        expires=end,
+        reasons=reasons,
+        ipv4=_columns(rows[4]),
+        ipv6=_columns(rows[6]),
+    )
+
+
+def _zone(name: str, servers: tuple[str, ...], mailbox: str | None) -> Zone:
+    zone = Zone(name=name.rstrip(".").lower(), servers=servers, mailbox=mailbox or f"hostmaster.{name.rstrip('.')}")
+    try:
+        for written in (zone.name, *zone.servers, zone.mailbox):
+            dns.write_name(written)
+    except ValueError as error:  # covers names that are not ASCII, too
+        raise ConfigError(f"zone {name!r}: {error}") from None
+    if not zone.name or not zone.servers:
+        raise ConfigError("a zone needs a name and at least one name server")
+    return zone
+
+
+def _target(target: str) -> tuple[int, int, int]:
+    """Return family, key and prefix length of a target."""
+    try:
+        network = ip_network(target)
+    except ValueError as error:
+        raise ConfigError(f"listing of {target!r}: {error}") from None
+    if isinstance(network, IPv4Network):
+        if network.prefixlen < WIDEST_IPV4_BITS or network.overlaps(_LOOPBACK):
+            raise ConfigError(
+                f"listing of {target}: loopback, or wider than a /{WIDEST_IPV4_BITS}; it is not published"
+            )
+        return 4, int(network.network_address), network.prefixlen
+    return 6, _ipv6_key(network), network.prefixlen
+
+
+def _ipv6_key(network: IPv6Network) -> int:
+    if not WIDEST_IPV6_BITS <= network.prefixlen <= _IPV6_HOST_BITS or network.overlaps(_IPV6_LOOPBACK):
+        raise ConfigError(
+            f"listing of {network}: must be a /{WIDEST_IPV6_BITS} to /64 beside ::/64; it is not published"
+        )
+    return int(network.network_address) >> 64
+
+
+def _columns(rows: list[_Row]) -> Rows:
+    table = np.array(rows, np.uint64).reshape(-1, 4)
+    return Rows(table[:, 0], table[:, 1].astype(np.uint8), table[:, 2].astype(np.uint32), table[:, 3].astype(np.int64))

@@ -1,0 +1,61 @@
+"""Putting a snapshot in its place: whole or not at all, and never with a serial that goes back."""
+
+import contextlib
+import os
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from whimbrel.errors import SnapshotError, StoreError
+from whimbrel.wire.snapshot import Snapshot, is_newer
+from whimbrel.wire.snapshot.layout import SERIAL_MODULUS
+
+_READABLE_BY_ALL = 0o644  # the list is public, and the name server is another user
+
+
+def next_serial(now: datetime, previous: int | None) -> int:
+    """Return the serial of a snapshot cut at `now`: the seconds since 1970, but always above the previous."""
+    serial = int(now.timestamp()) % SERIAL_MODULUS
+    if previous is None or is_newer(serial, previous):
+        return serial
+    return (previous + 1) % SERIAL_MODULUS
+
+
+def previous_serial(path: Path) -> int | None:
+    """Return the serial of the snapshot at `path`; None where there is none, or none that a server would take."""
+    try:
+        return Snapshot(path.read_bytes()).serial
+    except (OSError, SnapshotError):
+        return None
+
+
+def write_snapshot(path: Path, data: bytes) -> None:
+    """Write a snapshot so that whoever opens `path`, even after a crash, finds the old one or the new one, whole.
+
+    Raises StoreError where it cannot be written (disk full, no permission); the old one is then untouched.
+    """
+    temporary: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), _READABLE_BY_ALL)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        raise StoreError(
+            f"{path}: the snapshot cannot be written: {error.strerror or error}; the old one stays"
+        ) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

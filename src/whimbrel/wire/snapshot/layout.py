@@ -1,0 +1,65 @@
+"""What the reader and the writer of snapshots share: the header, the section table, the checksum.
+
+The package's docstring is the format's description; this is its transcript.
+"""
+
+import struct
+from typing import NamedTuple
+
+import msgspec
+import xxhash
+
+MAGIC = b"\x89WSNAP\r\n"
+VERSION = 1
+
+PREAMBLE = struct.Struct("<8sII")  # magic, version, number of sections
+CHECKSUM = slice(16, 32)
+BODY = struct.Struct("<QIIqq")  # length, serial, zero, born, expires
+BODY_AT = 32
+HEADER_BYTES = 64
+SECTION = struct.Struct("<16sQQ")  # name, offset, length
+CLASS = struct.Struct("<qII")  # until, code, text
+GROUP_COLUMNS = 3  # prefix length, first row, number of rows
+
+ALIGNMENT_BYTES = 64  # a cache line; also enough for any element
+# Far above what is used (19); keeps a damaged count from being believed before the checksum has been looked at.
+MAX_SECTIONS = 1024
+
+VALUE_CLASSES = 255  # what one byte can name, 0 left out
+IN_SIDE_TABLE = 0
+BLOCKS = 65_536  # the /16s of IPv4
+
+SERIAL_MODULUS = 1 << 32  # RFC 1982, section 3, with SERIAL_BITS 32
+_SERIAL_HALF = 1 << 31
+
+
+class Zone(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose list this is: the zone's name, its name servers and the mailbox of who runs it, as dotted names."""
+
+    name: str
+    servers: tuple[str, ...]
+    mailbox: str
+
+
+class Entry(NamedTuple):
+    """What the list says of an address.
+
+    `code` is the low three octets of the answer 127.x.y.z, `until` seconds since 1970, `text` the template of the
+    reason with `{address}` and `{until}` still in it.
+    """
+
+    code: int
+    until: int
+    text: str
+
+
+def is_newer(serial: int, than: int) -> bool:
+    """Tell whether a serial follows another (RFC 1982, section 3.2)."""
+    return 0 < (serial - than) % SERIAL_MODULUS < _SERIAL_HALF
+
+
+def checksum(data: memoryview) -> bytes:
+    """Return the checksum of a whole file: of everything but the place where the checksum stands."""
+    digest = xxhash.xxh3_128(data[: CHECKSUM.start])
+    digest.update(data[CHECKSUM.stop :])
+    return digest.digest()

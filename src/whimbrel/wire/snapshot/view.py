@@ -1,0 +1,210 @@
+"""Reading a snapshot: a view over its bytes, which are never copied.
+
+`find` and `reaches` are the reference: each says in a few lines what any faster build must answer.
+"""
+
+import sys
+from bisect import bisect_left
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple, Self
+
+import msgspec
+
+from whimbrel.errors import SnapshotError
+from whimbrel.wire.snapshot import layout
+from whimbrel.wire.snapshot.layout import Entry, Zone
+
+Address = tuple[int, int]  # (family 4 or 6, the address as a number)
+
+_KEY_BITS = {4: 32, 6: 64}
+
+
+class _Table(NamedTuple):
+    """One family's arrays, as the package's docstring names them."""
+
+    bits: int
+    value: memoryview
+    side_key: memoryview
+    side_class: memoryview
+    group: memoryview
+    net_key: memoryview
+    net_class: memoryview
+
+
+class Snapshot:
+    """A list to answer from, over `buffer` (bytes, or a memory map, which must stay unchanged while this lives).
+
+    Raises SnapshotError where the bytes are not a whole, undamaged snapshot of this version.
+    """
+
+    def __init__(self, buffer: bytes | memoryview) -> None:
+        data = memoryview(buffer).cast("B").toreadonly()
+        self.checksum, sections = _verified(data)
+        _, serial, _, born, expires = layout.BODY.unpack_from(data, layout.BODY_AT)
+        self.serial, self.born, self.expires = int(serial), int(born), int(expires)
+        try:
+            self.zone = msgspec.msgpack.decode(sections["zone"], type=Zone)
+            self._texts = msgspec.msgpack.decode(sections["texts"], type=list[str])
+            self._classes = sections["classes"]
+            self._index = sections["ipv4.index"].cast("I")
+            self._suffix = sections["ipv4.suffix"].cast("H")
+            self._key = sections["ipv6.key"].cast("Q")
+            self._tables = {family: _table(sections, family) for family in (4, 6)}
+        except (KeyError, TypeError, msgspec.DecodeError) as error:
+            raise SnapshotError(
+                f"snapshot refused: its sections do not hold together ({error}); publish anew"
+            ) from None
+        self._check_shape()
+
+    @classmethod
+    def open(cls, buffer: bytes | memoryview, *, now: float, in_force: int | None = None) -> Self:
+        """Return the snapshot to serve from `now` (seconds since 1970) on.
+
+        Raises SnapshotError also where it has expired, or is not newer than the serial `in_force`.
+        """
+        snapshot = cls(buffer)
+        if now >= snapshot.expires:
+            expired = datetime.fromtimestamp(snapshot.expires, UTC)
+            raise SnapshotError(f"snapshot {snapshot.serial} refused: it expired at {expired:%Y-%m-%d %H:%M:%S} UTC")
+        if in_force is not None and not layout.is_newer(snapshot.serial, in_force):
+            raise SnapshotError(f"snapshot {snapshot.serial} refused: {in_force} is in force and is not older")
+        return snapshot
+
+    def __len__(self) -> int:
+        """Return the number of listed hosts and networks."""
+        return sum(len(table.value) + len(table.net_key) for table in self._tables.values())
+
+    def find(self, address: Address, now: float) -> Entry | None:
+        """Return the most specific entry that covers an address and has not ended, or None."""
+        return next((entry for entry in self.covering(address) if entry.until > now), None)
+
+    def covering(self, address: Address) -> Iterator[Entry]:
+        """Yield every entry that covers an address, ended or not: the host's, then its networks', narrowest first."""
+        family, number = address
+        key = number if family == 4 else number >> 64
+        host = self._host_class(family, key)
+        if host is not None:
+            yield self._entry(host)
+        table = self._tables[family]
+        for prefix, start, count in _groups(table):
+            network = _network(key, prefix, table.bits)
+            row = bisect_left(table.net_key, network, start, start + count)
+            if row < start + count and table.net_key[row] == network:
+                yield self._entry(table.net_class[row])
+
+    def reaches(self, family: int, prefix_value: int, prefix_bits: int) -> bool:
+        """Tell whether any listed address lies within a prefix, whose bits are the low `prefix_bits` of `prefix_value`.
+
+        Entries that have ended count until the next snapshot: telling would take a walk over all of them, and to
+        say "nothing here, but perhaps beneath" of an empty branch costs one more query and hides nothing.
+        """
+        table = self._tables[family]
+        if prefix_bits > table.bits:  # within one IPv6 /64, which is listed as a whole or not at all
+            prefix_value >>= prefix_bits - table.bits
+            prefix_bits = table.bits
+        first = prefix_value << (table.bits - prefix_bits)
+        last = first | ((1 << (table.bits - prefix_bits)) - 1)
+        return self._hosts_between(family, first, last) or any(
+            _any_between(table.net_key, _network(first, prefix, table.bits), last, start, start + count)
+            for prefix, start, count in _groups(table)
+        )
+
+    def _host_class(self, family: int, key: int) -> int | None:
+        if family == 4:
+            end = self._index[(key >> 16) + 1]
+            row = bisect_left(self._suffix, key & 0xFFFF, self._index[key >> 16], end)
+            listed = row < end and self._suffix[row] == key & 0xFFFF
+        else:
+            row = bisect_left(self._key, key)
+            listed = row < len(self._key) and self._key[row] == key
+        if not listed:
+            return None
+        table = self._tables[family]
+        if table.value[row] != layout.IN_SIDE_TABLE:
+            return int(table.value[row])
+        return int(table.side_class[bisect_left(table.side_key, key)])
+
+    def _hosts_between(self, family: int, first: int, last: int) -> bool:
+        if family == 6:
+            return _any_between(self._key, first, last, 0, len(self._key))
+        if first >> 16 != last >> 16:  # whole /16s
+            return bool(self._index[first >> 16] < self._index[(last >> 16) + 1])
+        start, end = self._index[first >> 16], self._index[(first >> 16) + 1]
+        return _any_between(self._suffix, first & 0xFFFF, last & 0xFFFF, start, end)
+
+    def _entry(self, number: int) -> Entry:
+        until, code, text = layout.CLASS.unpack_from(self._classes, number * layout.CLASS.size)
+        return Entry(code, until, self._texts[text])
+
+    def _check_shape(self) -> None:
+        hosts = {4: len(self._suffix), 6: len(self._key)}
+        whole = len(self._index) == layout.BLOCKS + 1 and self._index[layout.BLOCKS] == hosts[4]
+        for family, table in self._tables.items():
+            whole = (
+                whole
+                and len(table.value) == hosts[family]
+                and len(table.side_key) == len(table.side_class)
+                and len(table.net_key) == len(table.net_class) == sum(count for _, _, count in _groups(table))
+            )
+        if not whole:
+            raise SnapshotError("snapshot refused: the lengths of its tables do not agree; publish anew")
+
+
+def _verified(data: memoryview) -> tuple[bytes, dict[str, memoryview]]:
+    """Return the checksum and the sections by name, once everything that can be damaged has been looked at."""
+    if sys.byteorder != "little":
+        raise SnapshotError("snapshot refused: this machine is big-endian, snapshots are little-endian")
+    if len(data) < layout.HEADER_BYTES:
+        raise SnapshotError(f"snapshot refused: {len(data)} bytes are no snapshot; publish anew")
+    magic, version, count = layout.PREAMBLE.unpack_from(data)
+    if magic != layout.MAGIC:
+        raise SnapshotError("snapshot refused: the file does not begin as a Whimbrel snapshot does")
+    if version != layout.VERSION:
+        raise SnapshotError(f"snapshot refused: version {version}, and this Whimbrel reads version {layout.VERSION}")
+    length = layout.BODY.unpack_from(data, layout.BODY_AT)[0]
+    if length != len(data):
+        raise SnapshotError(f"snapshot refused: {len(data)} bytes of {length}; it was cut or torn, publish anew")
+    found = layout.checksum(data)
+    if found != data[layout.CHECKSUM]:
+        raise SnapshotError("snapshot refused: its checksum does not fit, it is damaged; publish anew")
+    if count > layout.MAX_SECTIONS or layout.HEADER_BYTES + count * layout.SECTION.size > length:
+        raise SnapshotError(f"snapshot refused: {count} sections do not fit it")
+    return found, dict(_sections(data, count))
+
+
+def _sections(data: memoryview, count: int) -> Iterator[tuple[str, memoryview]]:
+    for row in range(count):
+        name, offset, length = layout.SECTION.unpack_from(data, layout.HEADER_BYTES + row * layout.SECTION.size)
+        if offset + length > len(data):
+            raise SnapshotError("snapshot refused: a section reaches beyond its end; publish anew")
+        yield name.rstrip(b"\0").decode("ascii", "replace"), data[offset : offset + length]
+
+
+def _table(sections: dict[str, memoryview], family: int) -> _Table:
+    side_key, net_key = sections[f"ipv{family}.side.key"], sections[f"ipv{family}.net.key"]
+    return _Table(
+        bits=_KEY_BITS[family],
+        value=sections[f"ipv{family}.value"],
+        side_key=side_key.cast("I") if family == 4 else side_key.cast("Q"),
+        side_class=sections[f"ipv{family}.side.class"].cast("I"),
+        group=sections[f"ipv{family}.net.group"].cast("I"),
+        net_key=net_key.cast("I") if family == 4 else net_key.cast("Q"),
+        net_class=sections[f"ipv{family}.net.class"].cast("I"),
+    )
+
+
+def _groups(table: _Table) -> Iterator[tuple[int, int, int]]:
+    flat = table.group
+    return zip(
+        flat[0 :: layout.GROUP_COLUMNS], flat[1 :: layout.GROUP_COLUMNS], flat[2 :: layout.GROUP_COLUMNS], strict=True
+    )
+
+
+def _network(key: int, prefix: int, bits: int) -> int:
+    return key >> (bits - prefix) << (bits - prefix)
+
+
+def _any_between(keys: memoryview, first: int, last: int, start: int, end: int) -> bool:
+    row = bisect_left(keys, first, start, end)
+    return row < end and keys[row] <= last
