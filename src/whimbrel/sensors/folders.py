@@ -37,7 +37,7 @@ def named_units(paths: Iterable[str]) -> list[Unit]:
 
     Raises ConfigError where a path is missing, a folder cannot be read, or a named path is no file or folder.
     """
-    named = {}
+    named: dict[bytes, str] = {}
     for path in paths:
         try:
             named.setdefault(os.fsencode(Path(path).resolve(strict=True)), path)

@@ -1,18 +1,18 @@
 """Mail out of files: mbox, maildir, single messages, folders of them, archives and compressed forms, standard input.
 
-What a file is, is told by its content, not by its name.  Every path becomes *units*: a large file is one, and the small
-files of a folder form groups.  A unit's messages come in order and are cut into chunks at fixed bounds, so a chunk's key,
-which names the unit's files (path, size, time of change) and the chunk's number, is the same on a rerun; the unit's last
-chunk has a key of its own kind, so that a rerun knows from the keys alone that nothing of a unit is left, and does not
-open its files.  Where reading breaks off, what was read is given first, under a key of a third kind, which never hides
-the rest once the file can be read.
+What a file is, is told by its content, not by its name.  Every path becomes *units*: a large file is one, and the
+small files of a folder form groups.  A unit's messages come in order and are cut into chunks at fixed bounds, so a
+chunk's key, which names the unit's files (path, size, time of change) and the chunk's number, is the same on a rerun;
+the unit's last chunk has a key of its own kind, so that a rerun knows from the keys alone that nothing of a unit is
+left, and does not open its files.  Where reading breaks off, what was read is given first, under a key of a third kind,
+which never hides the rest once the file can be read.
 """
 
 import hashlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -109,15 +109,13 @@ class MailFiles:
             yield from self._stdin_chunks(self._stdin, is_done)
 
     def _unit_chunks(self, unit: Unit, is_done: Callable[[str], bool]) -> Iterator[Chunk]:
-        number = 0
-        for items, kind in _cut(self._unit_items(unit)):
+        for number, (items, kind) in enumerate(_cut(self._unit_items(unit))):
             key = _key(unit.digest, f"{kind} {number}" if kind != "broken" else f"{kind} {number} {len(items)}")
             if items and not is_done(key):
                 yield Chunk(key, items, self._position_bytes)
-            number += 1
 
     def _stdin_chunks(self, stdin: BinaryIO, is_done: Callable[[str], bool]) -> Iterator[Chunk]:
-        """Standard input has no identity but what comes out of it."""
+        """Yield standard input's, which has no identity but what comes out of it."""
         stream = Stream(self._puller(stdin))
         for items, _ in _cut(self._read_file(File("-", Path("-"), 0, 0, is_named=True), stream)):
             digest = hashlib.sha256()
@@ -149,7 +147,9 @@ class MailFiles:
     def _read_file(self, file: File, stream: Stream) -> Iterator[Item]:
         self._last = ""
         try:
-            for item in self._read(file.location, stream, _NESTED_ARCHIVES, _NESTED_COMPRESSIONS, is_named=file.is_named):
+            for item in self._read(
+                file.location, stream, _NESTED_ARCHIVES, _NESTED_COMPRESSIONS, is_named=file.is_named
+            ):
                 self._last = item.location
                 yield item
         except DamageError as damage:
@@ -205,24 +205,15 @@ class MailFiles:
         return Item(location, content, None)
 
     def _read_mbox(self, location: str, stream: Stream) -> Iterator[Item]:
-        """Number the messages from 1, but for one that is alone in its file."""
+        """Yield messages numbered from 1, or one without a number where it is alone in its file."""
         messages = split_mbox(stream)
-        first = next(messages, None)
-        if first is None:
-            return
-        second = next(messages, None)
-        place = location if second is None else f"{location}#1"
-        if first.is_cut:
-            self._note_cut(place)
-        yield Item(place, first.content, first.envelope)
-        number = 2
-        while second is not None:
-            place = f"{location}#{number}"
-            if second.is_cut:
+        first = list(islice(messages, 2))
+        is_alone = len(first) == 1
+        for number, message in enumerate(chain(first, messages), start=1):
+            place = location if is_alone else f"{location}#{number}"
+            if message.is_cut:
                 self._note_cut(place)
-            yield Item(place, second.content, second.envelope)
-            second = next(messages, None)
-            number += 1
+            yield Item(place, message.content, message.envelope)
 
     def _note_cut(self, location: str) -> None:
         self.skipped.append((location, f"cut: only the first {MESSAGE_BYTES >> 20} MiB of the message are read"))
