@@ -1,7 +1,7 @@
 """The leaves of a message: what a reader sees of them, the URLs in them, and the files among them.
 
-Where a multipart/alternative holds both plain text and HTML, the text is that of the HTML: it is what nearly every reader is
-shown, and the plain twin is where senders hide words for filters.  URLs are taken from both.
+Where a multipart/alternative holds both plain text and HTML, the text is that of the HTML: it is what nearly every
+reader is shown, and the plain twin is where senders hide words for filters.  URLs are taken from both.
 """
 
 from typing import NamedTuple
@@ -67,6 +67,7 @@ class _Texts:
         found: dict[Url, None] = {}
         for raw, seen_in in self.raw_urls:
             if len(found) == bounds.URLS:
+                self.defects.append(Defect("too many urls"))
                 break
             url = resolve_url(raw, seen_in)
             if url is not None:
@@ -87,9 +88,7 @@ def read_body(raw: bytes, entities: list[Entity], defects: list[Defect]) -> Body
         alternatives.append(index if kind == "multipart/alternative" else above)
         encoding = entity.fields.get("content-transfer-encoding", b"")
         encoding_name = encoding.strip().lower().decode("latin-1")[:_NAME_CHARS] if encoding else ""
-        disposition, parameters = "", {}
-        if "content-disposition" in entity.fields:
-            disposition, parameters = parse_disposition(entity.fields["content-disposition"])
+        disposition, parameters = parse_disposition(entity.fields.get("content-disposition", b""))
         filename = filename_of(parameters, entity.content.parameters, where, defects)
         charset = entity.content.parameters.get("charset", "").strip(" \t'").lower()[:_NAME_CHARS]
         size_bytes = entity.end - entity.start

@@ -1,8 +1,8 @@
-"""From bytes as transferred to bytes as meant, and from bytes to text.
+r"""From bytes as transferred to bytes as meant, and from bytes to text.
 
-Nothing here raises, and no codec is looked up by a name that mail chose: names go through a whitelist, because Python's
-codec search raises on some (`"a\\0b"`), runs slow or odd transformations on others (`idna`, `zip`), and its answer depends on
-what is installed.
+Nothing here raises, and no codec is looked up by a name that mail chose: names go through a whitelist, because
+Python's codec search raises on some (`"a\0b"`), runs slow or odd transformations on others (`idna`, `zip`), and its
+answer depends on what is installed.
 """
 
 import binascii
@@ -141,7 +141,7 @@ def decode_text(payload: bytes, charset: str, where: str, defects: list[Defect])
 
 
 def decode_words(value: bytes, where: str, defects: list[Defect]) -> str:
-    """Return the text of an unstructured header: encoded words (RFC 2047) decoded, blanks between two of them dropped."""
+    """Return the text of an unstructured header: encoded words (RFC 2047) decoded, blanks between two dropped."""
     if b"=?" not in value:
         return _header_text(value)
     pieces: list[str] = []
@@ -160,10 +160,8 @@ def decode_words(value: bytes, where: str, defects: list[Defect]) -> str:
 def _decode_word(match: re.Match[bytes], where: str, defects: list[Defect]) -> str:
     charset, encoding, content = match.groups()
     found: list[Defect] = []
-    if encoding in b"bB":
-        payload = _decode_base64(content, where, found)
-    else:
-        payload = binascii.a2b_qp(content, header=True)
+    is_base64 = encoding in b"bB"
+    payload = _decode_base64(content, where, found) if is_base64 else binascii.a2b_qp(content, header=True)
     text = decode_text(payload, charset.decode("ascii").partition("*")[0], where, found)  # `*`: RFC 2231's language
     if found:
         defects.append(Defect("bad encoded word", where))

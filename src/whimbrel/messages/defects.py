@@ -39,7 +39,9 @@ KINDS: dict[str, str] = {
     "unknown charset": "the declared charset is none that is decoded",
     "wrong charset": "the bytes are not text in the declared charset",
     "bad encoded word": "an encoded word (RFC 2047) does not decode",
-    # Text
+    # Text, URLs, files
+    "hidden text": "HTML holds text that its reader does not see",
+    "too many urls": "web addresses after the bound were left out",
     "long text": "the text was cut at its bound",
     # Given by others
     "abandoned": "reading it took too long and was given up (reported by the pool)",

@@ -4,8 +4,9 @@ Three things make this our own and not the standard library's parser.  Order, ca
 evidence here, and must survive.  Any bytes must be read without an exception.  And time must grow linearly:
 
 - Line ends are LF before we begin (`canonical`), so that nothing below asks about them.
-- The body is searched once for lines that begin with `--`, from one to the next, whatever the nesting.  All open boundaries
-  lie in one dict, so that a line costs one look-up at 1 level as at 32.  An outer boundary closes the parts inside it.
+- The body is searched once for lines that begin with `--`, from one to the next, whatever the nesting.  All open
+  boundaries lie in one dict, so that a line costs one look-up at 1 level as at 32.  An outer boundary closes the parts
+  inside it.
 - A part's header block ends at an empty line or at an open boundary.  The next empty line is remembered: a thousand
   parts that have none do not each search to the end.
 
@@ -109,22 +110,20 @@ def parse_headers(block: bytes, where: str, defects: list[Defect]) -> tuple[tupl
     headers: list[Header] = []
     fields: dict[str, bytes] = {}
     lines = _FIELD_START.split(block) if block else []
-    for index, line in enumerate(lines):
+    is_large = len(block) > bounds.HEADER_BYTES
+    for index, line in enumerate(lines[: bounds.HEADERS] if len(lines) > bounds.HEADERS else lines):
         colon = line.find(b":")
-        name = _name(line[:colon]) if 0 <= colon <= _CACHED_NAME_BYTES else _name.__wrapped__(line[: max(colon, 0)])
-        if name is None or line.startswith(b"From "):
+        name = _name(line[:colon]) if colon <= _CACHED_NAME_BYTES else _name.__wrapped__(line[:colon])
+        if name is None or colon < 0:
             if _is_skipped(line, index, where, defects):
                 continue
             defects.append(Defect("no blank line", where))
             return tuple(headers), fields, sum(map(len, lines[:index])) + index
-        if len(headers) == bounds.HEADERS:
-            defects.append(Defect("too many headers", where))
-            break
         written, lower, is_blank_before_colon = name
         value = line[colon + 1 :]
         if b"\n" in value:
             value = value.replace(b"\n", b"")
-        if len(value) > bounds.HEADER_BYTES:
+        if is_large and len(value) > bounds.HEADER_BYTES:
             value = value[: bounds.HEADER_BYTES]
             defects.append(Defect("long header", where))
         if is_blank_before_colon:
@@ -134,6 +133,8 @@ def parse_headers(block: bytes, where: str, defects: list[Defect]) -> tuple[tupl
             fields[lower] = value
         elif lower in _SINGLE:
             defects.append(Defect("repeated header", lower))
+    if len(lines) > bounds.HEADERS:
+        defects.append(Defect("too many headers", where))
     if not block.isascii():
         defects.append(Defect("header 8bit", where))
     return tuple(headers), fields, len(block)
@@ -170,7 +171,7 @@ def parse_tree(raw: bytes, defects: list[Defect]) -> list[Entity]:
 class _Open(NamedTuple):
     """A multipart whose closing boundary has not come yet."""
 
-    index: int
+    entity: int
     boundary: bytes
 
 
@@ -187,7 +188,7 @@ class _Walk:
         self.run()
 
     def run(self) -> None:
-        entity = self.enter(-1, 0)
+        entity: Entity | None = self.enter(-1, 0)
         while entity is not None:
             position = self.descend(entity)
             entity = self.next_part(position)
@@ -285,7 +286,7 @@ class _Walk:
             line_start, line_end, level, is_close = delimiter
             self.close(level + 1, line_start - 1)
             position = line_end
-            parent = self.open[level].index
+            parent = self.open[level].entity
             self.end_last(parent, line_start - 1)
             if is_close:
                 self.entities[parent].end = line_end
@@ -316,7 +317,7 @@ class _Walk:
             index = entity.parent
 
     def find_delimiter(self, position: int, limit: int) -> tuple[int, int, int, bool] | None:
-        """Return the next line that is an open boundary: its start, its end, the boundary's level, whether it closes."""
+        """Return the next line that is an open boundary: its start and end, its level, and whether it closes."""
         raw, level = self.raw, self.level
         # Wherever a boundary can stand, a line end stands before it: the search begins one byte early.
         start = raw.find(b"\n--", position - 1, limit) + 1

@@ -34,6 +34,8 @@ def parse_content_type(value: bytes) -> ContentType:
 
 def parse_disposition(value: bytes) -> tuple[str, dict[str, str]]:
     """Return the disposition (`inline`, `attachment`, ...) in lower case and its parameters."""
+    if not value:
+        return "", {}
     text = value.decode("latin-1")
     return text.partition(";")[0].strip().lower()[:_CACHED_VALUE_BYTES], parse_parameters(text)
 

@@ -2,10 +2,12 @@
 
 `header_skeleton` is the order and case of the header names the *client* wrote, its mailer line, and the shapes of its
 Message-ID and boundary.  On a real stream of 2007 the most common header order and mailer of each worm family matched
-nearly all of its messages, and no other spam and no ham.  `mime_skeleton` is the tree of types, encodings and charsets.
+nearly all of its messages, and no other spam and no ham.  `mime_skeleton` is the tree of types, encodings and
+charsets.
 
-What hops add is left out: fields above the last `Received` (every server writes on top), and fields that servers, lists
-and filters add wherever they like, by name.  A forged `Received` is on top of the client's own fields, so it does no harm.
+What hops add is left out: fields above the last `Received` (every server writes on top), and fields that servers,
+lists and filters add wherever they like, by name.  A forged `Received` is on top of the client's own fields, so it does
+no harm.
 """
 
 import re
@@ -21,20 +23,23 @@ from whimbrel.model.facts import Header, Part
 # 8601, 6376, 8617; the fields of Microsoft, Google, Mailman, ezmlm, Yahoo Groups, SpamAssassin, rspamd, MailScanner,
 # mutt and mbox software as they stand in 9,000 messages of 2001-2026).
 _HOP_NAMES = frozenset(
-    "received return-path delivered-to delivery-date envelope-to x-envelope-to x-envelope-from x-original-to apparently-to"
-    " x-apparently-to x-delivered-to x-return-path old-return-path errors-to precedence sender x-sender-ip"
-    " mailing-list x-mailing-list x-beenthere x-mailman-version x-loop x-original-date x-been-there x-ml-name"
-    " x-egroups-return x-egroups-from x-egroups-approved-by x-yahoo-profile x-keywords x-status status x-uid x-uidl"
-    " x-mozilla-status x-mozilla-status2 x-mozilla-keys content-length lines x-url x-stained x-authentication-warning"
-    " x-mime-autoconverted x-originalarrivaltime x-mailscanner x-virus-scanned x-sieve x-antiabuse x-spam x-received"
-    " x-scanned-by x-pyzor x-rcpt-to x-mail-from x-list-admin x-list-host x-mdaemon-deliver-to x-mdremoteip"
-    " x-mdrcpt-to x-trace nntp-posting-host nntp-posting-date dkim-signature domainkey-signature received-spf"
-    " authentication-results authentication-results-original x-eopattributedmessage x-eoptenantattributedmessage"
-    " x-incomingheadercount x-incomingtopheadermarker x-message-delivery x-message-info x-sid-result x-sid-pra"
-    " x-forwarded-encrypted x-forwarded-to x-forwarded-for x-gm-message-state x-gm-gg x-gm-features x-google-smtp-source"
-    " x-google-dkim-signature x-google-original-from x-mailing-list-name x-delivery-agent x-clientproxiedby"
-    " x-ucsc-cats-mailscanner x-spamd-result x-spamd-bar x-forefront-antispam-report-untrusted x-tmn feedback-id"
-    " resent-from resent-to resent-date resent-message-id resent-sender resent-cc resent-bcc cfbl-address".split()
+    """
+    received return-path delivered-to delivery-date envelope-to x-envelope-to x-envelope-from x-original-to
+    apparently-to x-apparently-to x-delivered-to x-return-path old-return-path errors-to precedence sender
+    x-sender-ip mailing-list x-mailing-list x-beenthere x-mailman-version x-loop x-original-date x-been-there
+    x-ml-name x-egroups-return x-egroups-from x-egroups-approved-by x-yahoo-profile x-keywords x-status status
+    x-uid x-uidl x-mozilla-status x-mozilla-status2 x-mozilla-keys content-length lines x-url x-stained
+    x-authentication-warning x-mime-autoconverted x-originalarrivaltime x-mailscanner x-virus-scanned x-sieve
+    x-antiabuse x-spam x-received x-scanned-by x-pyzor x-rcpt-to x-mail-from x-list-admin x-list-host
+    x-mdaemon-deliver-to x-mdremoteip x-mdrcpt-to x-trace nntp-posting-host nntp-posting-date dkim-signature
+    domainkey-signature received-spf authentication-results authentication-results-original x-eopattributedmessage
+    x-eoptenantattributedmessage x-incomingheadercount x-incomingtopheadermarker x-message-delivery x-message-info
+    x-sid-result x-sid-pra x-forwarded-encrypted x-forwarded-to x-forwarded-for x-gm-message-state x-gm-gg
+    x-gm-features x-google-smtp-source x-google-dkim-signature x-google-original-from x-mailing-list-name
+    x-delivery-agent x-clientproxiedby x-ucsc-cats-mailscanner x-spamd-result x-spamd-bar
+    x-forefront-antispam-report-untrusted x-tmn feedback-id resent-from resent-to resent-date resent-message-id
+    resent-sender resent-cc resent-bcc cfbl-address
+    """.split()  # noqa: SIM905 - a hundred quoted strings would fill pages
 )
 _HOP_PREFIXES = (
     "list-",
