@@ -1,0 +1,100 @@
+"""The list of commands, loaded when called, and the one place where an error becomes a line and an exit code."""
+
+import errno
+import importlib
+import os
+import sys
+
+import click
+
+from whimbrel import __version__
+from whimbrel.errors import WhimbrelError
+
+# Name -> what it does.  Each lives in the module of its name, imported only when it is called: the evidence engine
+# alone costs more start-up time than `--help` may take.
+COMMANDS = {
+    "ingest": "Read mail from files, folders, archives or standard input.",
+    "observe": "Read observations, one JSON object a line.",
+    "why": "Say whether a target is listed, as what, and on what evidence.",
+    "hosts": "List the hosts seen, with their history.",
+    "campaigns": "List the campaigns found.",
+    "listings": "List what is on the blocklist.",
+    "status": "Say what the store holds.",
+    "publish": "Write the snapshot that name servers serve.",
+    "serve": "Answer DNS queries from the snapshot.",
+}
+
+INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shells' convention
+USAGE_EXIT_CODE = 2
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"whimbrel.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: whimbrel ingest MAIL --label spam; whimbrel hosts; whimbrel publish; whimbrel serve.",
+)
+@click.version_option(__version__, prog_name="whimbrel")
+def _whimbrel() -> None:
+    """Whimbrel turns mail into evidence and evidence into answers.
+
+    Who sends spam, what they send, and a blocklist in which every entry explains itself.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong option or input, 130 interrupted."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        code = _whimbrel.main(arguments, prog_name="whimbrel", standalone_mode=False)
+    except BrokenPipeError:
+        # The reader (a pager, `head`) has gone; whatever is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (WhimbrelError, click.ClickException, click.Abort, KeyboardInterrupt, OSError) as error:
+        text, code = _told(error)
+        print("whimbrel:", " ".join(text.split()), file=sys.stderr)  # noqa: T201  the command line's own error line
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: BaseException) -> tuple[str, int]:
+    """Return the line and the exit code for an error that the user can mend."""
+    match error:
+        case WhimbrelError():
+            return str(error), error.exit_code
+        case click.UsageError():
+            hint = f" (try: {error.ctx.command_path} --help)" if error.ctx else ""
+            return error.format_message() + hint, USAGE_EXIT_CODE
+        case click.ClickException():
+            return error.format_message(), error.exit_code
+        case OSError():
+            return _os_error(error), 1
+    return "interrupted; the same command goes on where this one stopped", INTERRUPTED_EXIT_CODE
+
+
+def _os_error(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{where}the disk is full; free some room and run the same command again: nothing accepted is lost"
+    return f"{where}{error.strerror or error}"

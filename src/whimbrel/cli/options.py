@@ -1,0 +1,69 @@
+"""Options that several commands share, so that they are spelled and explained once."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+class Instant(click.ParamType[datetime]):
+    """A UTC time: RFC 3339, or a date alone for its midnight."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the time, or fail with what would have been right."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            at = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time; write 2002-07-27 or 2002-07-27T12:00:00Z", param, ctx)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def data_option(function: _Function) -> _Function:
+    """Add `--data DIR`: where the store is."""
+    return click.option(
+        "--data",
+        "data_dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="WHIMBREL_DATA",
+        default="whimbrel-data",
+        show_default=True,
+        help="The folder of the store (or set WHIMBREL_DATA).",
+    )(function)
+
+
+def json_option(function: _Function) -> _Function:
+    """Add `--json`: for machines."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(function)
+
+
+def now_option(function: _Function) -> _Function:
+    """Add `--now TIME`: the time it is taken to be."""
+    return click.option(
+        "--now",
+        type=Instant(),
+        default=lambda: datetime.now(UTC),
+        show_default="the clock",
+        help="Take this to be the present, and ignore what was learned later: for replaying old mail.",
+    )(function)
+
+
+def table_options(default_sort: str, sorts: tuple[str, ...]) -> Callable[[_Function], _Function]:
+    """Add `--sort COLUMN`, `--ascending` and `--limit N`, for a command that prints a table."""
+
+    def decorate(function: _Function) -> _Function:
+        limit = click.option(
+            "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows at most; 0 for all."
+        )
+        ascending = click.option("--ascending", is_flag=True, help="Smallest first.")
+        sort = click.option("--sort", type=click.Choice(sorts), default=default_sort, show_default=True, help="Order.")
+        return sort(ascending(limit(function)))
+
+    return decorate

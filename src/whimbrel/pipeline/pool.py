@@ -1,0 +1,173 @@
+"""A pool of reader processes that survives whatever mail does to a parser.
+
+Parsing is pure, so it runs in processes that share nothing.  A reader that takes too long, dies, or runs out of
+memory is ended and replaced, and its chunk is read again one message at a time; the message at fault becomes a reading
+with the defect `abandoned`, all others are read as usual.  The parent never blocks on one reader: it waits for
+whichever answers first, with the time limit of the one that is due next.
+
+Readers are started by the fork server, which imports the parsers once; plain fork is unsafe beside the threads of the
+evidence engine (and deprecated there since Python 3.12), and spawn would import everything once a reader.
+"""
+
+import hashlib
+import multiprocessing
+import resource
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import NamedTuple
+
+import msgspec
+
+from whimbrel.model.reading import Reading
+from whimbrel.pipeline.reading import Work, abandoned, read_work
+
+# The slowest of the shipped 6,294 and the 1,640 hard messages takes well under a second; one that takes this long on an
+# idle core would hold up a mail stream, and is set aside.
+MESSAGE_SECONDS = 20.0
+# A chunk has at most 256 messages of about 0.3 ms; sixty seconds means that one of them hangs.
+CHUNK_SECONDS = 60.0
+# The largest message (64 MiB, see `sensors.mailfiles`) needs about eight times its size while it is decoded.
+READER_MEMORY_BYTES = 2 << 30
+
+
+class Chunk(NamedTuple):
+    """What is handed to one reader at once, under the key that staging knows it by."""
+
+    key: str
+    works: tuple[Work, ...]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[Reading])
+_WORKS = msgspec.msgpack.Decoder(list[Work])
+
+
+def read_chunks(
+    chunks: Iterable[Chunk],
+    jobs: int,
+    *,
+    message_seconds: float = MESSAGE_SECONDS,
+    chunk_seconds: float = CHUNK_SECONDS,
+    read: Callable[[Work], Reading] = read_work,
+) -> Iterator[tuple[Chunk, list[Reading]]]:
+    """Yield each chunk with its readings (in the chunk's own order) as they finish, keeping `jobs` readers busy.
+
+    `chunks` is drawn from only as fast as readers take them, so memory is bounded by `jobs` chunks.  `read` is
+    replaced by tests only; it must be importable in a reader.
+    """
+    source = iter(chunks)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["whimbrel.pipeline.reading"])
+    readers = [_Reader(context, read, message_seconds, chunk_seconds) for _ in range(max(1, jobs))]
+    try:
+        idle = deque(readers)
+        while True:
+            while idle and (chunk := next(source, None)) is not None:
+                idle.popleft().give(chunk)
+            busy = [reader for reader in readers if reader.chunk is not None]
+            if not busy:
+                return
+            for reader in _ready(busy):
+                chunk = reader.chunk
+                readings = reader.take()
+                if readings is not None and chunk is not None:
+                    idle.append(reader)
+                    yield chunk, readings
+    finally:
+        for reader in readers:
+            reader.end()
+
+
+def _ready(busy: Sequence["_Reader"]) -> list["_Reader"]:
+    """Wait until some readers have answered, died, or overrun their time, and return those."""
+    now = time.monotonic()
+    patience_seconds = max(0.0, min(reader.due for reader in busy) - now)
+    answered = set(wait([reader.pipe for reader in busy], timeout=patience_seconds))
+    now = time.monotonic()
+    return [reader for reader in busy if reader.pipe in answered or reader.due <= now]
+
+
+class _Reader:
+    """One reader process and the chunk that it is on; messages already read one at a time are kept in `singles`."""
+
+    def __init__(
+        self, context: ForkServerContext, read: Callable[[Work], Reading], message_seconds: float, chunk_seconds: float
+    ) -> None:
+        self._context = context
+        self._read = read
+        self._message_seconds = message_seconds
+        self._chunk_seconds = chunk_seconds
+        self.chunk: Chunk | None = None
+        self.due = 0.0
+        self._singles: list[Reading] | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self.pipe: Connection
+        self.pipe, theirs = self._context.Pipe()
+        self._process: ForkServerProcess = self._context.Process(target=_serve, args=(theirs, self._read), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def give(self, chunk: Chunk) -> None:
+        """Hand over a chunk whole."""
+        self.chunk, self._singles = chunk, None
+        self._send(chunk.works, self._chunk_seconds)
+
+    def take(self) -> list[Reading] | None:
+        """Return the chunk's readings, or None where the chunk goes on message by message."""
+        assert self.chunk is not None
+        answer = self._receive()
+        if answer is None:
+            self.end()
+            self._start()
+            if self._singles is None:
+                self._singles = []
+            else:
+                work = self.chunk.works[len(self._singles)]
+                self._singles.append(abandoned(work, hashlib.sha256(work.content).digest()))
+        elif self._singles is None:
+            self.chunk = None
+            return answer
+        else:
+            self._singles += answer
+        if len(self._singles) < len(self.chunk.works):
+            self._send(self.chunk.works[len(self._singles) :][:1], self._message_seconds)
+            return None
+        self.chunk = None
+        return self._singles
+
+    def end(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+    def _send(self, works: Sequence[Work], limit_seconds: float) -> None:
+        self.due = time.monotonic() + limit_seconds
+        try:
+            self.pipe.send_bytes(_ENCODER.encode(works))
+        except OSError:
+            self.due = 0.0  # it died before it could take the work: handled as one that overran its time
+
+    def _receive(self) -> list[Reading] | None:
+        try:
+            return _DECODER.decode(self.pipe.recv_bytes()) if self.pipe.poll() else None
+        except (EOFError, OSError):
+            return None
+
+
+def _serve(pipe: Connection, read: Callable[[Work], Reading]) -> None:
+    """Read works until the parent goes away."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    resource.setrlimit(resource.RLIMIT_AS, (READER_MEMORY_BYTES, READER_MEMORY_BYTES))
+    while True:
+        try:
+            works = _WORKS.decode(pipe.recv_bytes())
+        except EOFError:
+            return
+        pipe.send_bytes(_ENCODER.encode([read(work) for work in works]))
