@@ -22,7 +22,7 @@ _LINE_WORDS = re.compile(
 
 # First labels that mail servers carry, by RFC 2142-like custom.
 _MAIL_WORDS = re.compile(
-    r"(?:^|[.\-])(?:bulk|email|gate|gateway|gw|imap|imta|list|lists|mail|mailer|mta|mx|out|outbound|post|relay|smtp|web)\w?\d*[.\-]"
+    r"mail|smtp|relay|imta|mta\d|listserv|(?:^|[.\-])(?:bulk|gate|gateway|gw|imap|list|lists|mta|mx|out|outbound|post|web)\d*[.\-]"
 )
 
 _NUMBERS = re.compile(r"\d+")

@@ -206,7 +206,9 @@ class Decider:
         if row.label == "ham":
             return Worth(ham=count)
         if row.received_below and look.server_like:
-            return _NOTHING
+            count *= self.settings.relayed_weight if look.shape == "mail-same" else self.settings.relayed_name_weight
+            if not count:
+                return _NOTHING
         return Worth(reports=count) if row.kind == "report" else Worth(spam=count)
 
     def _host(self, row: Seen, look: Look) -> HostState:
@@ -296,13 +298,14 @@ class Decider:
         if standing.state == "listed" and network.ham_at == now:
             why = "legitimate mail was seen from it"
             return [lifecycle.ended(standing, target, self.clock, self.rule_version, "expired", why)]
-        fresh = [at for at in network.hosts.values() if now - at <= settings.network_ham_free_seconds]
-        if host.host not in network.hosts or len(fresh) < settings.network_hosts or self.is_allowed(target):
+        if host.host not in network.hosts or self.is_allowed(target) or not self._ham_free(network, now):
             return []
-        if 2 * len(network.lines) > len(network.hosts) or not self._ham_free(network, now):
-            return []
-        logit, _ = self.prior.chain(("", "", host.groups[2], "", target), now)
-        if _logistic(logit) > settings.network_q:
+        spamming = [at for at in network.hosts.values() if now - at <= settings.network_ham_free_seconds]
+        lines = 2 * len(network.lines) > len(network.hosts)
+        look = "look line-other" if lines else ""
+        logit, _ = self.prior.chain(("", look, host.groups[2], host.groups[3] if lines else "", target), now)
+        limit = settings.range_q if lines else settings.network_q
+        if len(spamming) < (settings.range_hosts if lines else settings.network_hosts) or _logistic(logit) > limit:
             return []
         snowshoe = network.messages <= SNOWSHOE_MESSAGES * len(network.hosts)
         role: Role = "snowshoe" if snowshoe else "dedicated"
@@ -317,7 +320,7 @@ class Decider:
             role=role,
             term_seconds=settings.network_term_seconds,
             half_life_seconds=settings.static_half_life_seconds,
-            why=f"{len(fresh)} hosts of it sent spam and none legitimate mail; predicted collateral: "
+            why=f"{len(spamming)} hosts of it sent spam and none legitimate mail; predicted collateral: "
             f"0 of {network.messages:.0f} messages of 30 days",
         )
         return self._with_end(event)
@@ -336,13 +339,14 @@ class Decider:
     def _judge(self, host: HostState, now: float) -> Judgement:
         settings, tau = self.settings, self._tau(host.look)
         score, spamming, hard = 0.0, 0, False
+        spam_llr = settings.server_spam_llr if host.look.server_like else settings.spam_llr
         for mass in host.sensors.values():
             kept = exp((mass.at - now) / tau)
             spam = min(settings.spam_cap, log2(1.0 + mass.spam * kept))
             reports = min(settings.spam_cap, log2(1.0 + mass.reports * kept))
             worm = min(1.0, mass.hard * kept)
             ham = min(settings.ham_cap, log2(1.0 + mass.ham * exp((mass.at - now) / settings.ham_tau_seconds)))
-            score += settings.spam_llr * spam + settings.report_llr * reports + settings.hard_llr * worm
+            score += spam_llr * spam + settings.report_llr * reports + settings.hard_llr * worm
             score -= settings.ham_llr * ham
             spamming += mass.spam > 0.0 or mass.reports > 0.0 or mass.hard > 0.0
             hard = hard or worm >= HARD_FRESH

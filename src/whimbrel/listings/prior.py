@@ -23,8 +23,7 @@ from typing import Final
 import msgspec
 
 
-# Half-life of a neighbour's testimony.  Cai and Heidemann (Understanding Block-level Address Usage, SIGCOMM 2010) find
-# that /24 blocks keep their use for years; what changes is whose customer sends: one season, as the 90-day streams we know.
+# How long a neighbour's testimony counts (e-folding): a season, the length of the streams that it was tried on.
 NEIGHBOUR_TAU_SECONDS: Final = 90 * 86_400.0
 
 # A group counts as empty below this many hosts (five and a half tau after its only host was seen).
@@ -32,7 +31,7 @@ EMPTY_HOSTS: Final = 0.004
 
 # Prior weights k by level: (everybody, look, AS or /16, organisation, /24), in hosts.  Small k trusts few neighbours.
 # Chosen by log-loss of the causal prior over hosts' first messages on the shipped corpus (docs/listing.md).
-WEIGHT_HOSTS: Final = (2.0, 4.0, 8.0, 1.0, 1.0)
+WEIGHT_HOSTS: Final = (2.0, 8.0, 2.0, 1.0, 0.5)
 
 # The root, before anything is known: even odds.
 ROOT_LOGIT: Final = 0.0

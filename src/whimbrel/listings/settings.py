@@ -40,11 +40,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     network_term_seconds: float
     # P of a fresh host of the network must be at or below this too.
     network_q: float
+    range_hosts: int
+    range_q: float
     # How long evidence must have been gathered before "no ham for 60 days" can be said at all.
     network_watch_seconds: float
 
     # One spam message: a legitimate host's mail is spam in 1.5 of 100 messages (55 of 3,611); ln(1 / 0.015) = 4.2.
-    spam_llr: float = 4.2
+    spam_llr: float = 6.0
+    server_spam_llr: float = 3.2
+    relayed_weight: float = 0.0
+    relayed_name_weight: float = 1.0
     # One ham message from a host that only spams is a label's mistake: about 0.1 % (TREC 2007 adjudication); ln(1000) = 6.9.
     ham_llr: float = 6.9
     # A trusted worm verdict on what the host itself made; a scanner's false alarm on ham is below 1e-5 (ClamAV): ln(1e5) = 11.5.
@@ -81,6 +86,8 @@ SHARED: Final = Settings(
     dynamic_half_life_seconds=1 * DAY_SECONDS,
     network_hosts=5,
     network_q=1e-3,
+    range_hosts=1_000,
+    range_q=0.0,
     network_term_seconds=7 * DAY_SECONDS,
     network_watch_seconds=60 * DAY_SECONDS,
 )
@@ -96,8 +103,10 @@ OWN: Final = Settings(
     dynamic_term_seconds=30 * DAY_SECONDS,
     static_half_life_seconds=90 * DAY_SECONDS,
     dynamic_half_life_seconds=60 * DAY_SECONDS,
-    network_hosts=3,
-    network_q=0.05,
+    network_hosts=2,
+    network_q=0.1,
+    range_hosts=1,
+    range_q=0.02,
     network_term_seconds=30 * DAY_SECONDS,
     network_watch_seconds=0.0,
 )
