@@ -44,6 +44,11 @@ LINE_CHARACTERS: Final = 4_096
 # A name in DNS has at most 255 octets (RFC 1035, section 2.3.4); a longer claim is cut.
 NAME_CHARACTERS: Final = 255
 
+# How far the server's product and protocol are looked for; the longest seen (Exchange with its cipher) has 110 characters.
+_SERVER_CHARACTERS: Final = 256
+# The same relays and servers write line after line; 4,096 entries of at most a line each stay under 20 MB.
+_CACHED: Final = 4_096
+
 LOCAL: Final = "local"  # a hand-over on one machine or inside one server: nobody connected
 FETCHMAIL: Final = "fetchmail"  # we connected to them: `rdns` names the mailbox that was emptied
 AMBIGUOUS: Final = "ambiguous"  # two addresses could be the peer's: somebody quoted one
@@ -74,20 +79,26 @@ _WHOLE = re.compile(rf"(?:[^\s\[\]()@]*+@)*+({_ADDRESS})(?::\d++)?+$")
 _SAYS_HELO = re.compile(r"(?:^|[\s\]])(?:(?P<verb>[EHLehl]{2}(?:LO|lo))\ |helo=\ ?)(?P<helo>\S++)")
 _EXIM_DETAIL = re.compile(r"(?:port|helo|ident)=|account ")
 _PROTOCOL = re.compile(r" (?:with|via) (?:Microsoft )?([A-Za-z][A-Za-z0-9-]*+)")
+_RECIPIENT = re.compile(r" for <?[^<>@\s]{1,128}+@([\w.-]{1,255}+)")
+# Servers that look the name's addresses up as well, and write a name only where the peer's is among them (or say otherwise).
+_CONFIRMING = frozenset({"postfix", "sendmail", "exim"})
 _FORM = re.compile(
-    r"(?P<postfix>\(Postfix)|(?P<exim>\(Exim)|(?P<exchange>Microsoft |Frontend Transport|Internet Mail Service|mapi id)"
+    r"(?P<postfix>\(Postfix)|(?P<exim>\(Exim)|(?P<exchange>Microsoft |Frontend Transport|Internet Mail Service|with mapi)"
     r"|(?P<sendmail>\((?:[A-Z][\w. +-]{0,40}?[ /])?(?:5|8)\.\d{1,2}[./ab)])|(?P<fetchmail>\(fetchmail|with (?:IMAP|POP3) \()"
     r"|(?P<mdaemon>MDaemon)|(?P<domino>Lotus |Domino)|(?P<communigate>CommuniGate)|(?P<powermta>PowerMTA)"
     r"|(?P<courier>\(Courier|\(\w{8}\.\w{8}\.)|(?P<local> with (?:local|LMTP|lmtp|qmail-scanner|stdio)|, from userid)"
 )
-_LOCAL_START = ("(qmail ", "(from ", "from mail pickup service ", "(EGP: ", "(nullmailer ")
+_LOCAL_START = ("(qmail ", "(from ", "from mail pickup service ", "(EGP: ", "(nullmailer ", "(cpmta ", "via dmail")
 _FORM_OF_BY = ((".google.com", "gmail"), (".gmail.com", "gmail"), (".yahoo.com", "yahoo"), (".aol.com", "aol"))
 
 _DATE = re.compile(
-    r"(?P<day>\d{1,2})[ -](?P<month>[A-Za-z]{3})[a-z]{0,6}+[ -](?P<year>\d{2,4}) (?P<hour>\d{1,2}):(?P<minute>\d\d)"
+    r"(?P<day>[0-9]{1,2})[ -](?P<month>[A-Za-z]{3})[a-z]{0,6}+[ -](?P<year>\d{2,4}) (?P<hour>\d\d?+):(?P<minute>\d\d)"
     r"(?::(?P<second>\d\d)(?:\.\d++)?+)? ?(?P<zone>[+-]\d{4}|[A-Za-z]{1,5})"
 )
 _MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+# Nobody's mail server has written a line before SMTP (RFC 772, 1980); and near year 9999 datetime would overflow.
+_EARLIEST_YEAR: Final = 1980
+_LATEST_YEAR: Final = 9998
 # Hours east of Greenwich (RFC 5322, section 4.3); a zone it does not know means "time zone unknown", read as UTC like -0000.
 _ZONE_HOURS = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 
@@ -95,9 +106,9 @@ _ZONE_HOURS = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6,
 def parse_received(value: bytes) -> Hop:
     """Read one `Received` header's raw value, folded or not.
 
-    Never raises, whatever the bytes; linear in their number.  `form` names the mail server whose shape the line has, or says why
-    there is no address (`local`, `fetchmail`, `claim`, `ambiguous`, `unread`).  Lines: RFC 5321, section 4.4, and what servers
-    really write (docs/received.md).
+    Never raises, whatever the bytes; linear in their number.  `form` names the mail server whose shape the line has, or
+    says why there is no address (`local`, `fetchmail`, `claim`, `ambiguous`, `unread`).  Lines: RFC 5321, section 4.4, and
+    what servers really write (docs/received.md).
     """
     unfolded = b" ".join(value.split())
     trace_sha256 = sha256(unfolded).digest()
@@ -109,24 +120,34 @@ def parse_received(value: bytes) -> Hop:
     if match is None:
         return Hop(None, None, None, None, None, None, at, UNREAD, trace_sha256)
     first, more, bare, groups, behind, by, by_address = match.groups()
-    rest = text[match.end() :]
-    by = by.rstrip(".").lower()[:NAME_CHARACTERS]
-    protocol = _PROTOCOL.search(rest)
-    said = protocol[1].upper() if protocol is not None else None
+    start = match.end()
+    if text.find(") by ", start) >= 0 or text.find("] by ", start) >= 0:
+        return Hop(None, None, None, None, None, None, at, AMBIGUOUS, trace_sha256)
+    end = text.find(" id ", start)
+    by, form, protocol = _server(by, text[start : end if end >= 0 else text.find(";", start)][:_SERVER_CHARACTERS])
     server_address = parse_address(by_address) if by_address is not None else None
-    if ") by " in rest or "] by " in rest:
-        return Hop(None, None, None, None, None, said, at, AMBIGUOUS, trace_sha256)
-    form = _form_of(by, rest)
     if first is None:
-        return Hop(None, None, None, by, server_address, said, at, LOCAL, trace_sha256)
-    address, helo, rdns, trouble = _peer(first + more, bare or behind, groups)
+        return Hop(None, None, None, by, server_address, protocol, at, LOCAL, trace_sha256)
+    recipient = _RECIPIENT.search(text, start)
+    for_domain = recipient[1].lower() if recipient is not None else None
+    address, helo, rdns, trouble = _peer(first + more if more else first, bare or behind, groups)
     if form == FETCHMAIL:
-        return Hop(None, None, rdns or first.lower(), by, server_address, said, at, FETCHMAIL, trace_sha256)
-    if address is None:
+        address, helo, rdns = None, None, rdns or first.lower()
+    elif address is None:
         form = trouble or (LOCAL if form == LOCAL else CLAIM)
-    return Hop(address, helo, rdns, by, server_address, said, at, form, trace_sha256)
+    confirmed = rdns is not None and form in _CONFIRMING and "(may be forged)" not in groups
+    return Hop(address, helo, rdns, by, server_address, protocol, at, form, trace_sha256, confirmed, for_domain)
 
 
+@lru_cache(maxsize=_CACHED)
+def _server(by: str, product: str) -> tuple[str, str, str | None]:
+    """Return the receiving server's name, the form, and the protocol, from `by` and what stands before the queue id."""
+    name = by.rstrip(".").lower()[:NAME_CHARACTERS]
+    protocol = _PROTOCOL.search(product)
+    return name, _form_of(name, product), protocol[1].upper() if protocol is not None else None
+
+
+@lru_cache(maxsize=_CACHED)
 def _peer(first: str, bare: str | None, groups: str) -> tuple[str | None, str | None, str | None, str | None]:
     """Return address, HELO and rDNS of a from clause, and `ambiguous` where it holds two addresses of equal right."""
     found: str | None = parse_address(bare) if bare is not None else None
@@ -134,7 +155,8 @@ def _peer(first: str, bare: str | None, groups: str) -> tuple[str | None, str | 
     verb = ""
     name: str | None = None
     plain_first = True  # no group told HELO, so the first word is it
-    for group in _GROUP.findall(groups):
+    told = _GROUP.findall(groups)
+    for group in told:
         inner = group[1:-1].strip()
         helo = _SAYS_HELO.search(inner)
         if helo is not None and said is None:
@@ -149,13 +171,13 @@ def _peer(first: str, bare: str | None, groups: str) -> tuple[str | None, str | 
         elif _EXIM_DETAIL.match(inner):
             verb = verb or "detail"
     boxed = first[:1] == "["
-    if boxed or verb.upper() == "EHLO":
+    if boxed or verb:
         own = parse_address(first) if boxed or first[:1].isdigit() else None
         if own is not None:
-            if found is None:
+            if found is None and len(told) < 2:
                 return own, _cut(said), None, None
-            if verb and own != found:
-                return None, None, None, AMBIGUOUS
+            if (boxed and verb) or verb.upper() == "EHLO":
+                return (found, _cut(said), None, None) if own == found else (None, None, None, AMBIGUOUS)
     if plain_first:
         return found, _cut(first), _cut_name(name), None
     return found, _cut(said), _cut_name(name or first), None
@@ -200,7 +222,7 @@ def _form_of(by: str, rest: str) -> str:
 def _by_of_local(text: str) -> str | None:
     """Return the server of `(from user@localhost) by HOST ...` and of `from mail pickup service by HOST`."""
     before, _, after = text.partition(" by ")
-    if before.startswith(("(qmail", "(nullmailer")) or not after:
+    if not before.startswith(("(from ", "from mail ")) or not after:
         return None
     return after.split(" ", 1)[0].rstrip(".;").lower()[:NAME_CHARACTERS] or None
 
@@ -224,39 +246,42 @@ _NAME = re.compile(r"[\w.-]++$")
 def _date_of(text: str) -> datetime | None:
     """Return the time at the line's end, in UTC.
 
-    It stands behind the last semicolon; some servers add a comment with a stranger's address, and some forget the
-    semicolon, so that the last date of all is the second choice.
+    It stands behind the last semicolon; where none stands there (no semicolon; a comment with one behind the date), the first
+    date behind the first semicolon is taken, or else the first of the line.
     """
-    cut = text.rfind(";")
-    found = _DATE.search(text, cut + 1)
-    if found is None and cut >= 0:
-        found = _DATE.search(text, text.find(";") + 1)
-    return _instant(*found.groups()) if found is not None else None
-
-
-def _instant(day: str, month: str, year: str, hour: str, minute: str, second: str | None, zone: str) -> datetime | None:
-    number = _MONTHS.get(month.lower())
-    offset = _offset(zone)
-    if number is None or offset is None:
+    found = _DATE.search(text, text.rfind(";") + 1) or _DATE.search(text, text.find(";") + 1)
+    if found is None:
         return None
+    day, month, year, hour, minute, second, zone = found.groups()
+    midnight = _midnight(day, month, year, zone)
+    if midnight is None or int(hour) > 23 or minute > "59":
+        return None
+    seconds = min(int(second), 59) if second else 0  # datetime has no leap second
+    return midnight + timedelta(seconds=int(hour) * 3600 + int(minute) * 60 + seconds)
+
+
+@lru_cache(maxsize=_CACHED)
+def _midnight(day: str, month: str, year: str, zone: str) -> datetime | None:
+    """Return when that day began in that zone, in UTC; obsolete years and zones by RFC 5322, section 4.3."""
+    number = _MONTHS.get(month.lower())
+    offset_minutes = _offset_minutes(zone)
     full_year = int(year)
-    if len(year) == 2:  # RFC 5322, section 4.3: 00 to 49 are of this century
+    if len(year) == 2:
         full_year += 2000 if full_year < 50 else 1900
     elif len(year) == 3:
         full_year += 1900
-    leap_seconds = min(int(second or 0), 59)  # datetime has no second 60
+    if number is None or offset_minutes is None or not _EARLIEST_YEAR <= full_year <= _LATEST_YEAR:
+        return None
     try:
-        local = datetime(full_year, number, int(day), int(hour), int(minute), leap_seconds, tzinfo=UTC)
-        return local - offset
-    except (ValueError, OverflowError):
+        return datetime(full_year, number, int(day), tzinfo=UTC) - timedelta(minutes=offset_minutes)
+    except ValueError:
         return None
 
 
-@lru_cache(maxsize=1_024)
-def _offset(zone: str) -> timedelta | None:
+def _offset_minutes(zone: str) -> int | None:
     if zone[0] not in "+-":
-        return timedelta(hours=_ZONE_HOURS.get(zone.upper(), 0))
-    minutes = int(zone[1:3]) * 60 + int(zone[3:])
-    if int(zone[3:]) > 59:
+        return 60 * _ZONE_HOURS.get(zone.upper(), 0)
+    minutes = int(zone[3:])
+    if minutes > 59:
         return None
-    return timedelta(minutes=-minutes if zone[0] == "-" else minutes)
+    return (int(zone[1:3]) * 60 + minutes) * (-1 if zone[0] == "-" else 1)
