@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 HAM_SHARE_MAX = 0.01
 # Measured on the keys of 1,896 spam and 2,637 phishing messages that eight or more hold (docs/campaigns.md): campaigns' own domains
 # lie at 1 to 11 (11 of 73 at most), image hosts, fonts, mail services and brands at 10 to 157.
-UNLIKE_MAX = 8
-UNLIKE_SHARE_MAX = 0.05
+UNLIKE_MAX = 5
+UNLIKE_SHARE_MAX = 0.02
 
 
 def joins(
