@@ -49,7 +49,9 @@ class HtmlReading(NamedTuple):
 
 
 # One attribute: a name that may begin with `=`, and a value in double quotes, single quotes or none.
-_ATTRIBUTES = r"""(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?+)?+)*+[\s/]*+"""
+_ATTRIBUTES = (
+    r"""(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?+)?+)*+[\s/]*+"""
+)
 # Groups: slash, name, attributes; attributes of an element whose content is raw (13.2.5.2 to 13.2.5.4) and goes with it.
 # A tag without quotes ends at the next `>`, which is the quick way and the common one.
 _TOKEN = re.compile(
@@ -167,9 +169,12 @@ class _Scope:
 _MAY_HIDE = ("hidden", "display", "mso-hide", "opacity", "font-size")
 _HIDES = re.compile(r"hidden|display\s*:\s*none|mso-hide|opacity|font-size\s*:\s*(?:[01](?!\d)|0)")
 # The look-behinds stand behind the literal, so that `re` can search for the literal.
-_GROUNDS = tuple(re.compile(rf"{word}\s*[=:]\s*[\"']?\s*(#?\w+)") for word in ("bgcolor", "background", "background-color"))
+_GROUNDS = tuple(
+    re.compile(rf"{word}\s*[=:]\s*[\"']?\s*(#?\w+)") for word in ("bgcolor", "background", "background-color")
+)
 _LETTERS = tuple(
-    re.compile(rf"{word}\s*[=:]\s*[\"']?\s*(#?\w+)") for word in ("color(?<!bgcolor)(?<!-color)", "text(?<=[\\s\"']text)")
+    re.compile(rf"{word}\s*[=:]\s*[\"']?\s*(#?\w+)")
+    for word in ("color(?<!bgcolor)(?<!-color)", "text(?<=[\\s\"']text)")
 )
 
 
