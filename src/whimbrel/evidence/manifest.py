@@ -202,7 +202,7 @@ class Manifest:
         insert = f"INSERT OR IGNORE INTO {kind}_ids VALUES (?)"  # noqa: S608 - one of KINDS
         cursor = self.db.cursor()
         cursor.execute("SAVEPOINT ids")
-        all_new = cursor.executemany(insert, zip(ids, strict=True)).rowcount == len(ids)
+        all_new = cursor.executemany(insert, [(each,) for each in sorted(ids)]).rowcount == len(ids)
         if not all_new:
             cursor.execute("ROLLBACK TO ids")
         cursor.execute("RELEASE ids")

@@ -44,8 +44,8 @@ class Queries:
         """Return the answer to any query over the views."""
         cursor = self._cursor()
         try:
-            self._add_views(cursor)
             with storing(self._folder, "read"):
+                self._add_views(cursor)
                 answer = cursor.sql(sql, params=dict(parameters) or None).to_arrow_table()
         finally:
             cursor.close()
@@ -75,9 +75,9 @@ class Queries:
         sql = f"SELECT {listed} FROM stored WHERE {' AND '.join(where) or 'true'} {order}"  # noqa: S608 - own names
         cursor = self._cursor()
         try:
-            self._add_superseded(cursor)
-            cursor.execute(f"CREATE TEMP VIEW stored AS {self._scan(files)}")
             with storing(self._folder, "read"):
+                self._add_superseded(cursor)
+                cursor.execute(f"CREATE TEMP VIEW stored AS {self._scan(files)}")
                 for batch in cursor.sql(sql, params=dict(parameters) or None).to_arrow_reader(_BATCH_ROWS):
                     yield batch.cast(wanted)
         finally:

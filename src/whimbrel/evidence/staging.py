@@ -7,6 +7,7 @@ only the others again.  Recipients are hashed here, before anything touches the 
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ _SUFFIX = ".arrow"
 _DRAFT = ".draft-"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The columns that are fields of a reading as they are.
+_KEPT = tuple(name for name in FACTS.names if name in Reading.__struct_fields__ and name not in {"hops", "recipients"})
+_kept_of = attrgetter(*_KEPT)
 _encode_hops = msgspec.msgpack.Encoder().encode
 _decode_hops = msgspec.msgpack.Decoder(tuple[Hop, ...]).decode
 
@@ -46,22 +50,21 @@ def facts_table(sensor: str, readings: Sequence[Reading], keys: Keys) -> pa.Tabl
 
 def _columns(sensor: str, readings: Sequence[Reading], keys: Keys) -> pa.Table:
     keyed_hash = keys.keyed_hash
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Any] = dict(zip(_KEPT, zip(*map(_kept_of, readings), strict=True), strict=False))
+    columns |= {
         "message_id": [_message_id(sensor, reading) for reading in readings],
-        "sensor": [sensor] * len(readings),
+        "seen_at": _instants([reading.envelope_at for reading in readings]),
+        "sensor": pa.repeat(pa.scalar(sensor), len(readings)),
         "hops": [_encode_hops(reading.hops) for reading in readings],
         "recipients": [[keyed_hash(each) for each in reading.recipients] for reading in readings],
         "recipient_key_id": [keys.key_id if reading.recipients else None for reading in readings],
     }
-    arrays = [
-        _instants([reading.envelope_at for reading in readings])
-        if field.name == "seen_at"
-        else pa.array(
-            columns[field.name] if field.name in columns else [getattr(r, field.name) for r in readings], field.type
-        )
-        for field in FACTS
-    ]
+    arrays = [_array(columns.get(field.name, ()), field.type) for field in FACTS]
     return pa.Table.from_arrays(arrays, schema=FACTS)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:  # noqa: ANN401 - an array already, or what pyarrow takes
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
 def _instants(times: Sequence[datetime | None]) -> pa.Array:
