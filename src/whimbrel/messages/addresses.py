@@ -12,7 +12,7 @@ from whimbrel.model.facts import Facts
 _FIELDS = frozenset({"to", "cc", "delivered-to", "x-original-to"})
 # RFC 5321, section 4.5.3.1: a local part has 64 octets at most, a domain 255.  An address begins where no other
 # character of one stands before it, so no byte belongs to more than two attempts.
-_ADDRESS = re.compile(rb'(?<![^\s<>,;:"()\[\]@])[^\s<>,;:"()\[\]@]{1,64}+@[A-Za-z0-9._-]{1,255}+(?!@)')
+_ADDRESS = re.compile(rb'(?<![^\s<>,;:"()\[\]])[^\s<>,;:"()\[\]@]{1,64}+@[A-Za-z0-9._-]{1,255}+(?!@)')
 _DISPLAY_NAME = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 
 

@@ -57,7 +57,7 @@ class _Texts:
         """Return the visible text, without the plain twins of HTML, cut to its bound."""
         with_html = {alternative for alternative, is_html, text in self.texts if is_html and text.strip()} - {-1}
         shown = [text for alternative, is_html, text in self.texts if is_html or alternative not in with_html]
-        whole = shown[0] if len(shown) == 1 else "\n".join(shown)
+        whole = "\n".join(shown).strip()
         if len(whole) > bounds.TEXT_CHARS:
             self.defects.append(Defect("long text"))
         return whole[: bounds.TEXT_CHARS]

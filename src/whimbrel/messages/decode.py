@@ -81,7 +81,8 @@ def _decode_base64(payload: bytes, where: str, defects: list[Defect]) -> bytes:
         decoded = binascii.a2b_base64(payload)
     except binascii.Error:
         is_broken = True
-        digits = payload.translate(None, _FOREIGN_TO_BASE64)
+        # Lists append their footers in clear: what follows the padding is no base64.
+        digits = payload.partition(b"=")[0].translate(None, _FOREIGN_TO_BASE64)
         if len(digits) % 4 == 1:  # six bits are not a byte
             digits = digits[:-1]
         decoded = binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))

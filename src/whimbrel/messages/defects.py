@@ -27,7 +27,8 @@ KINDS: dict[str, str] = {
     "bad content type": "Content-Type is not `type/subtype`",
     "too many parameters": "parameters after the bound were left out",
     "no boundary": "a multipart names no boundary",
-    "boundary not found": "a multipart's boundary never stands at the start of a line",
+    "boundary not found": "no part of a multipart begins with its boundary",
+    "repeated boundary": "a multipart names the boundary of one around it",
     "unclosed multipart": "a multipart's closing boundary is missing",
     "too deep": "parts nested deeper than the bound were not opened",
     "too many parts": "parts after the bound were left out",
@@ -42,6 +43,8 @@ KINDS: dict[str, str] = {
     # Text, URLs, files
     "hidden text": "HTML holds text that its reader does not see",
     "too many urls": "web addresses after the bound were left out",
+    "archive bomb": "an archive's members are out of all proportion to its size",
+    "archive path trick": "an archive's member would be written outside its folder",
     "long text": "the text was cut at its bound",
     # Given by others
     "abandoned": "reading it took too long and was given up (reported by the pool)",

@@ -192,16 +192,9 @@ class _Walk:
         while entity is not None:
             position = self.descend(entity)
             entity = self.next_part(position)
-        for index, entity in enumerate(self.entities):
-            if entity.end < 0:
-                entity.end = max(entity.start, len(self.raw))
-            if (
-                entity.content.type.startswith("multipart/")
-                and not entity.has_children
-                and "boundary" in entity.content.parameters
-                and entity.depth < bounds.DEPTH
-            ):
-                self.defects.append(Defect("boundary not found", f"part {index}"))
+        for each in self.entities:
+            if each.end < 0:
+                each.end = max(each.start, len(self.raw))
 
     def enter(self, parent: int, position: int) -> Entity:
         """Read the header block at `position` and add its entity."""
@@ -273,7 +266,9 @@ class _Walk:
         boundary = entity.content.parameters.get("boundary", "").rstrip().encode("latin-1")[: bounds.BOUNDARY_BYTES]
         if not boundary:
             self.defects.append(Defect("no boundary", f"part {index}"))
-        elif boundary not in self.level:  # the same boundary again is the outer one's
+        elif boundary in self.level:  # a line with it is the outer one's
+            self.defects.append(Defect("repeated boundary", f"part {index}"))
+        else:
             self.level[boundary] = len(self.open)
             self.open.append(_Open(index, boundary))
 
@@ -290,7 +285,11 @@ class _Walk:
             self.end_last(parent, line_start - 1)
             if is_close:
                 self.entities[parent].end = line_end
+                if not self.entities[parent].has_children:
+                    self.defects.append(Defect("boundary not found", f"part {parent}"))
                 self.level.pop(self.open.pop().boundary)
+                continue
+            if self.is_repeated(line_start, line_end):
                 continue
             if len(self.entities) >= bounds.PARTS:
                 self.defects.append(Defect("too many parts"))
@@ -299,13 +298,20 @@ class _Walk:
         self.close(0, len(self.raw))
         return None
 
+    def is_repeated(self, line_start: int, line_end: int) -> bool:
+        """Tell whether the same boundary follows at once: between the two there is no part."""
+        after = line_end + 1
+        return self.raw.startswith(b"--", after) and self.raw.startswith(self.raw[line_start:after], after)
+
     def close(self, level: int, end: int) -> None:
         """Close every multipart from `level` inwards: an outer boundary, or the end, came before theirs."""
         while len(self.open) > level:
             index, boundary = self.open.pop()
             del self.level[boundary]
-            self.entities[index].end = max(end, self.entities[index].start)
-            self.defects.append(Defect("unclosed multipart", f"part {index}"))
+            entity = self.entities[index]
+            entity.end = max(end, entity.start)
+            kind = "unclosed multipart" if entity.has_children else "boundary not found"
+            self.defects.append(Defect(kind, f"part {index}"))
 
     def end_last(self, parent: int, end: int) -> None:
         """End the entities that lie between the last one and `parent`: a leaf, and the messages around it."""

@@ -14,7 +14,9 @@ from whimbrel.messages import bounds
 # A parameter as mail writes it: after a `;`, a name, `=`, and a quoted string or whatever stands before the next `;`.
 _PARAMETER = re.compile(r';[ \t]*([^=;\s"]{1,80})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*+)"|([^;]*))', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_TYPE = re.compile(r"[!#$&^_.+a-z0-9-]{1,127}/[!#$&^_.+a-z0-9-]{1,127}\Z")  # RFC 6838, section 4.2, and no case
+_TYPE = re.compile(
+    r"[!#$&^_.+a-z0-9-]{1,127}/[!#$&^_.+a-z0-9-]{1,127}(?=[\s;(]|\Z)\s*"
+)  # RFC 6838, section 4.2, and no case
 _CACHED_VALUES = 1_024
 _CACHED_VALUE_BYTES = 256
 
@@ -91,12 +93,13 @@ def _unescaped(extended: str) -> tuple[bytes, str]:
 
 def _parse_content_type(value: bytes) -> ContentType:
     text = value.decode("latin-1")
-    head = text.partition(";")[0].strip().lower()
-    head = head.partition("(")[0].rstrip()
-    parameters = parse_parameters(text) if ";" in text else {}
-    if _TYPE.match(head):
-        return ContentType(head, parameters, valid=True)
-    return ContentType("text/plain", parameters, valid=False)
+    match = _TYPE.match(text.lstrip().lower())
+    if match is None:
+        return ContentType("text/plain", parse_parameters(text), valid=False)
+    rest = text.lstrip()[match.end() :]
+    is_valid = not rest or rest[0] in ";("
+    # `text/html charset=x`: the semicolon that software forgets is understood.
+    return ContentType(match[0].rstrip(), parse_parameters(rest if is_valid else f";{rest}"), valid=is_valid)
 
 
 _cached = lru_cache(maxsize=_CACHED_VALUES)(_parse_content_type)
