@@ -20,9 +20,10 @@ _LINE_WORDS = re.compile(
     r"in-addr|modem|node|pool|pppoe|ppp|res|user|wifi|wimax|xdsl)"
 )
 
-# First labels that mail servers carry, by RFC 2142-like custom.
+# What operators call their mail servers; a client so named that also greets so is a queueing mail server.
 _MAIL_WORDS = re.compile(
-    r"mail|smtp|relay|imta|mta\d|listserv|(?:^|[.\-])(?:bulk|gate|gateway|gw|imap|list|lists|mta|mx|out|outbound|post|web)\d*[.\-]"
+    r"mail|smtp|relay|imta|mta\d|listserv|"
+    r"(?:^|[.\-])(?:bulk|gate|gateway|gw|imap|list|lists|mta|mx|out|outbound|post|web)\d*[.\-]"
 )
 
 _NUMBERS = re.compile(r"\d+")
@@ -39,13 +40,15 @@ class Look(NamedTuple):
     """What the names of one host say.
 
     `shape` is the group's name (`line-other`, `mail-same`, ... ), `organisation` the registered domain of the reverse name
-    (None without one), `server_like` whether the greeting agrees with a reverse name that is not a customer's line.
+    (None without one), `server_like` whether the greeting agrees with a reverse name that is not a customer's line,
+    `unnamed` whether the address has no name of its own: a customer's line, or a greeting without any reverse name.
     """
 
     shape: str
     assignment: Assignment
     organisation: str | None
     server_like: bool
+    unnamed: bool
 
 
 @lru_cache(maxsize=_CACHED_HOSTS)
@@ -68,6 +71,7 @@ def look_of(host: str, helo: str | None, rdns: str | None) -> Look:
         assignment="dynamic" if kind == "line" else "static",
         organisation=organisation,
         server_like=agrees and kind != "line",
+        unnamed=kind == "line",
     )
 
 
@@ -82,13 +86,14 @@ def organisation_of(name: str) -> str | None:
 
 def _nameless(greeting: str) -> Look:
     if not greeting:
-        return Look("silent", "static", None, server_like=False)
+        return Look("silent", "static", None, server_like=False, unnamed=False)
     if _NUMBERS.fullmatch(greeting.strip("[]").replace(".", "")) or ":" in greeting:
-        return Look("nameless-address", "static", None, server_like=False)
-    if "." not in greeting:
-        return Look("nameless-word", "static", None, server_like=False)
-    shape = "nameless-mail" if _MAIL_WORDS.search(greeting) else "nameless-name"
-    return Look(shape, "static", None, server_like=False)
+        shape = "nameless-address"
+    elif "." not in greeting:
+        shape = "nameless-word"
+    else:
+        shape = "nameless-mail" if _MAIL_WORDS.search(greeting) else "nameless-name"
+    return Look(shape, "static", None, server_like=False, unnamed=True)
 
 
 def _names_a_line(host: str, name: str) -> bool:

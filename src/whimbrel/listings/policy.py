@@ -10,8 +10,9 @@ the same rows give the same events, bit for bit, however they are cut into batch
 changes nothing either.
 
 What weighs nothing: labels `unknown`; a verdict taken from a list (`label_basis` list: it may have been ours); connections;
-spam that a mail server passed on (Received lines below it, and names that agree): forwarding and list bombing would
-otherwise list the victim.  Whoever makes observations gives bounces and sign-up confirmations the label `unknown`.
+spam that a mail server passed on (Received lines below it, and names that agree and say mail; profile `shared`: names that
+agree): forwarding and list bombing would otherwise list the victim.  Whoever makes observations gives bounces and sign-up
+confirmations, which a server makes itself, the label `unknown`.
 """
 
 import heapq
@@ -206,8 +207,7 @@ class Decider:
         if row.label == "ham":
             return Worth(ham=count)
         if row.received_below and look.server_like:
-            count *= self.settings.relayed_weight if look.shape == "mail-same" else self.settings.relayed_name_weight
-            if not count:
+            if look.shape == "mail-same" or not self.settings.weighs_relayed:
                 return _NOTHING
         return Worth(reports=count) if row.kind == "report" else Worth(spam=count)
 
@@ -253,12 +253,12 @@ class Decider:
         elif worth.spam or worth.hard:
             network.hosts.pop(host.host, None)
             network.hosts[host.host] = now
-            if host.look.assignment == "dynamic":
-                network.lines[host.host] = None
+            if host.look.unnamed:
+                network.unnamed[host.host] = None
             if len(network.hosts) > HOSTS_KEPT:
                 oldest = next(iter(network.hosts))
                 del network.hosts[oldest]
-                network.lines.pop(oldest, None)
+                network.unnamed.pop(oldest, None)
             remember(network.evidence, row.id)
         return network
 
@@ -300,28 +300,32 @@ class Decider:
             return [lifecycle.ended(standing, target, self.clock, self.rule_version, "expired", why)]
         if host.host not in network.hosts or self.is_allowed(target) or not self._ham_free(network, now):
             return []
-        spamming = [at for at in network.hosts.values() if now - at <= settings.network_ham_free_seconds]
-        lines = 2 * len(network.lines) > len(network.hosts)
-        look = "look line-other" if lines else ""
-        logit, _ = self.prior.chain(("", look, host.groups[2], host.groups[3] if lines else "", target), now)
-        limit = settings.range_q if lines else settings.network_q
-        if len(spamming) < (settings.range_hosts if lines else settings.network_hosts) or _logistic(logit) > limit:
+        spamming = sum(now - at <= settings.network_ham_free_seconds for at in network.hosts.values())
+        unnamed = 2 * len(network.unnamed) > len(network.hosts)
+        hosts_needed = settings.range_hosts if unnamed else settings.network_hosts
+        q = settings.range_q if unnamed else settings.network_q
+        if hosts_needed is None or spamming < hosts_needed:
             return []
-        snowshoe = network.messages <= SNOWSHOE_MESSAGES * len(network.hosts)
-        role: Role = "snowshoe" if snowshoe else "dedicated"
+        # A fresh host of the network: of no look, or where its hosts are unnamed, of the look that spammed last.
+        _, _, wide, organisation, nearest = host.groups
+        look = f"look {host.look.shape}" if unnamed else ""
+        logit, _ = self.prior.chain(("", look, wide, organisation if unnamed else "", nearest), now)
+        judged = Judgement(0.0, logit, _logistic(logit), 0, hard=False)
+        if judged.probability_legitimate > q:
+            return []
+        code, role, why = _what_network(network, spamming, unnamed=unnamed)
         event = lifecycle.listed(
             standing,
             target,
             self.clock,
             self.rule_version,
-            Judgement(0.0, logit, _logistic(logit), 0, hard=False),
+            judged,
             network.evidence,
-            code=Code.SNOWSHOE if snowshoe else Code.NETWORK,
+            code=code,
             role=role,
             term_seconds=settings.network_term_seconds,
             half_life_seconds=settings.static_half_life_seconds,
-            why=f"{len(spamming)} hosts of it sent spam and none legitimate mail; predicted collateral: "
-            f"0 of {network.messages:.0f} messages of 30 days",
+            why=why,
         )
         return self._with_end(event)
 
@@ -356,6 +360,17 @@ class Decider:
     def _tau(self, look: Look) -> float:
         dynamic = look.assignment == "dynamic"
         return self.settings.dynamic_tau_seconds if dynamic else self.settings.static_tau_seconds
+
+
+def _what_network(network: NetworkState, spamming: int, *, unnamed: bool) -> tuple[Code, Role, str]:
+    """Return code, role and sentence of a network's listing, with its predicted collateral."""
+    collateral = f"predicted collateral: 0 of {network.messages:.0f} messages of 30 days"
+    if unnamed:
+        why = f"its addresses have no names of their own, {spamming} sent spam and none legitimate mail; {collateral}"
+        return Code.POLICY, "unknown", why
+    why = f"{spamming} hosts of it sent spam and none legitimate mail; {collateral}"
+    snowshoe = network.messages <= SNOWSHOE_MESSAGES * len(network.hosts)
+    return (Code.SNOWSHOE, "snowshoe", why) if snowshoe else (Code.NETWORK, "dedicated", why)
 
 
 def _logistic(logit: float) -> float:

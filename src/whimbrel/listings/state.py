@@ -1,11 +1,12 @@
 """What policy reads and what it remembers: one row of evidence, one record a host, one a network.
 
-Records are small and bounded, encode to msgpack arrays, and hold all that decisions depend on: loading them again and going
-on decides as if nothing had happened in between.
+Records are small and bounded, encode to msgpack arrays, and hold all that decisions depend on: loading them again and
+going on decides as if nothing had happened in between.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -13,12 +14,15 @@ from whimbrel.listings.assignment import Look
 from whimbrel.listings.prior import Counted
 from whimbrel.model.listing import Code, Role, State
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Observation ids kept as a target's evidence: the five examples that `why` shows, twice over.
 EVIDENCE_KEPT: Final = 10
 
-# Sensors told apart for one host; later ones share the last place (more than three independent ones prove nothing more).
+# Sensors told apart for one host; later ones share the last place (more than three prove nothing more).
 SENSORS_KEPT: Final = 16
 OTHER_SENSORS: Final = ""
 
@@ -78,7 +82,7 @@ class Standing(msgspec.Struct, array_like=True):
 
 
 class HostState(msgspec.Struct, array_like=True):
-    """All that policy remembers of one host; `groups` are those of the prior, `evidence` the latest ids, oldest first."""
+    """All that policy remembers of one host; `groups` are the prior's, `evidence` the latest ids, oldest first."""
 
     host: str
     network: str
@@ -93,13 +97,13 @@ class HostState(msgspec.Struct, array_like=True):
 class NetworkState(msgspec.Struct, array_like=True):
     """All that policy remembers of one network.
 
-    `hosts` maps spamming hosts to when each was last seen spamming; `lines` are those whose names are customers' lines;
+    `hosts` maps spamming hosts to when each was last seen spamming; `unnamed` are those without a name of their own;
     `messages` is what the network sent in the last days (decayed to `at`); `ham_at` when it last sent legitimate mail.
     """
 
     network: str
     hosts: dict[str, float]
-    lines: dict[str, None]
+    unnamed: dict[str, None]
     evidence: list[bytes]
     ham_at: float | None = None
     messages: float = 0.0
@@ -115,6 +119,12 @@ class Judgement(NamedTuple):
     probability_legitimate: float
     spamming_sensors: int
     hard: bool
+
+
+def seen_from_table(batch: "pa.RecordBatch | pa.Table") -> Iterator[Seen]:
+    """Yield the rows of observations in the table's order; it must have all columns of `Seen`."""
+    columns = [batch.column(name).to_pylist() for name in Seen._fields]
+    return map(Seen._make, zip(*columns, strict=True))
 
 
 def seconds_of(at: datetime) -> float:
