@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from lzma import LZMAError
 from typing import IO, BinaryIO, NamedTuple
 
-from whimbrel.sensors.streams import PIECE_BYTES, DamageError, Stream
+from whimbrel.sensors.streams import PIECE_BYTES, DamageError, Stream, is_bomb
 
 _BLOCK_BYTES = 512
 _END = bytes(_BLOCK_BYTES)
@@ -89,9 +89,10 @@ def tar_members(stream: Stream) -> Iterator[Member]:
         if kind in b"Kg":
             _skip(stream, _padded(size))
             continue
-        if kind in b"12" and kind:
+        if kind in b"12":
             size = 0  # links may tell the size of what they lead to (tar(5)); nothing follows
-        size = size if pax_size is None else pax_size
+        elif pax_size is not None:
+            size = pax_size
         name = _name(block) if long_name is None else long_name
         long_name, pax_size = None, None
         body = _Body(stream, size)
@@ -113,10 +114,13 @@ def zip_members(file: BinaryIO) -> Iterator[Member]:
         raise DamageError(f"the zip archive is damaged or cut short ({error})") from error
     with archive:
         for entry in archive.infolist():
-            if entry.is_dir():
+            if entry.filename.endswith("/"):  # not is_dir(), which fails on an empty name
                 continue
             if entry.flag_bits & _ZIP_ENCRYPTED:
                 yield Member(entry.filename, entry.file_size, Stream(bytes), "encrypted")
+                continue
+            if is_bomb(entry.compress_size, entry.file_size):
+                yield Member(entry.filename, entry.file_size, Stream(bytes), "a decompression bomb")
                 continue
             try:
                 opened = archive.open(entry)

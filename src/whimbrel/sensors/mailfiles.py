@@ -12,6 +12,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -116,8 +117,13 @@ class MailFiles:
 
     def _stdin_chunks(self, stdin: BinaryIO, is_done: Callable[[str], bool]) -> Iterator[Chunk]:
         """Yield standard input's, which has no identity but what comes out of it."""
-        stream = Stream(self._puller(stdin))
-        for items, _ in _cut(self._read_file(File("-", Path("-"), 0, 0, is_named=True), stream)):
+
+        def pull() -> bytes:
+            piece = stdin.read(PIECE_BYTES)
+            self._position_bytes += len(piece)
+            return piece
+
+        for items, _ in _cut(self._read_file(File("-", Path("-"), 0, 0, is_named=True), Stream(pull))):
             digest = hashlib.sha256()
             for item in items:
                 for field in (item.location.encode("utf-8", "surrogateescape"), item.envelope or b"", item.content):
@@ -131,25 +137,23 @@ class MailFiles:
             before = self._position_bytes
             try:
                 with file.path.open("rb", buffering=0) as raw:
-                    yield from self._read_file(file, Stream(self._puller(raw)))
+                    for item in self._read_file(file, Stream(partial(raw.read, PIECE_BYTES)), raw):
+                        self._position_bytes = before + raw.tell()
+                        yield item
             except OSError as error:
                 raise ConfigError(f"{file.location}: cannot be read ({error.strerror}); mend or move it") from error
             self._position_bytes = before + file.size_bytes
 
-    def _puller(self, raw: BinaryIO) -> Callable[[], bytes]:
-        def pull() -> bytes:
-            piece = raw.read(PIECE_BYTES)
-            self._position_bytes += len(piece)
-            return piece
-
-        return pull
-
-    def _read_file(self, file: File, stream: Stream) -> Iterator[Item]:
+    def _read_file(self, file: File, stream: Stream, raw: BinaryIO | None = None) -> Iterator[Item]:
+        """Yield a file's messages; `raw` is the file itself where it can be sought in, which spares a zip's copy."""
         self._last = ""
+        if raw is not None and is_zip(stream.peek(HEAD_BYTES)):
+            members = zip_members(raw)
+            items = self._read_members(file.location, members, _NESTED_ARCHIVES - 1, _NESTED_COMPRESSIONS)
+        else:
+            items = self._read(file.location, stream, _NESTED_ARCHIVES, _NESTED_COMPRESSIONS, is_named=file.is_named)
         try:
-            for item in self._read(
-                file.location, stream, _NESTED_ARCHIVES, _NESTED_COMPRESSIONS, is_named=file.is_named
-            ):
+            for item in items:
                 self._last = item.location
                 yield item
         except DamageError as damage:

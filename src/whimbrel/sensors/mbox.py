@@ -20,6 +20,7 @@ _FIELD_BYTES = 128  # as far as the colon of the field below may be
 _TIME = re.compile(rb"\d:\d\d")  # two searches, since one expression with two `.*` takes quadratic time
 _YEAR = re.compile(rb"\b(?:19|20)\d\d\b")
 _FIELD = re.compile(rb"[!-9;-~]{1,127}[ \t]*:|>From ")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 _QUOTED = re.compile(rb"(^|[\r\n])>(>*From )")
 _LENGTH = re.compile(rb"[\r\n]content-length:[ \t]*(\d{1,9})[ \t]*[\r\n]", re.IGNORECASE)
 
@@ -33,8 +34,16 @@ class Message(NamedTuple):
 
 
 def starts_mbox(head: bytes) -> bool:
-    """Tell whether a file's first bytes are an mbox's, or a single message's that kept its `From ` line."""
-    return head.lstrip(b"\r\n").startswith(b"From ")
+    """Tell whether a file's first bytes are an mbox's, or a single message's that kept its `From ` line.
+
+    The first `From ` line need be dated or have a field below it, not both: nothing stands before it to mistake it for.
+    """
+    start = head.lstrip(b"\r\n")
+    if not start.startswith(b"From "):
+        return False
+    line, *below = _LINE_END.split(start[: _LINE_BYTES + _FIELD_BYTES], maxsplit=1)
+    is_dated = _TIME.search(line) is not None and _YEAR.search(line) is not None
+    return bool(below) and (is_dated or _FIELD.match(below[0]) is not None)
 
 
 def split_mbox(stream: Stream, message_bytes: int = MESSAGE_BYTES) -> Iterator[Message]:

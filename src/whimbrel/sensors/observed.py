@@ -119,13 +119,21 @@ def to_columns(observations: Sequence[Observation]) -> pa.Table:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of one line, generated from the type; `docs/observation.schema.json` is this."""
-    generated = msgspec.json.schema(Observation)
+    generated: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Observation)))
     properties = generated["$defs"]["Observation"]["properties"]
     for name, (least, greatest) in _BOUNDS.items():
-        kind = properties[name]
-        bounded = next((way for way in kind.get("anyOf", [kind]) if way.get("type") == "integer"), kind)
-        bounded |= {"minimum": least, "maximum": greatest}
+        _typed(properties[name], "integer").update({"minimum": least, "maximum": greatest})
+    for name in ("sensor", *_NOT_EMPTY):
+        _typed(properties[name], "string").update({"minLength": 1})
+    for name in ("seen_at", "learned_at"):
+        _typed(properties[name], "string").update({"format": "date-time"})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Observation v1", **generated}
+
+
+def _typed(described: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the part of a field's schema that describes one type, for a field that may be null too."""
+    either: list[dict[str, Any]] = described.get("anyOf", [described])
+    return next(way for way in either if way.get("type") == kind)
 
 
 def _lines(stream: Stream) -> Iterator[bytes]:

@@ -170,6 +170,11 @@ def compression_of(head: bytes) -> str | None:
     return None
 
 
+def is_bomb(packed_bytes: int, unpacked_bytes: int) -> bool:
+    """Tell whether data is both large and packed as no mail is."""
+    return unpacked_bytes > _BOMB_BYTES and unpacked_bytes > packed_bytes * _BOMB_RATIO
+
+
 def decompressed(stream: Stream, compression: str) -> Stream:
     """Return what a compressed stream holds: one after the other, where several were concatenated.
 
@@ -196,7 +201,7 @@ def _decompress(stream: Stream, compression: str) -> Iterator[bytes]:
             raise DamageError(f"the {compression} data is damaged ({error})") from error
         fresh = b""
         given += len(piece)
-        if given > _BOMB_BYTES and given > taken * _BOMB_RATIO:
+        if is_bomb(taken, given):
             raise DamageError(f"the {compression} data grows more than {_BOMB_RATIO} times: a decompression bomb")
         if piece:
             yield piece
