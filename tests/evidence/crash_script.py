@@ -1,7 +1,7 @@
 """Run by test_crash.py in a process of its own, which dies at the n-th step that changes the disk.
 
 Arguments: the data folder, the work to do (`ingest`, `compact`, `replace`), and the step to die at (0: none).  Prints
-`done N`, N being the number of steps.  Steps are the calls through which the store changes files, and its SQL statements.
+`done N`, N being the number of steps.  Steps are the calls through which the store changes files, and its SQL.
 """
 
 import os
@@ -55,7 +55,7 @@ def ingest(store: Evidence, readings: Callable[[int], Any], observations: Callab
 def main() -> None:
     folder, work, fatal = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     sys.path.insert(0, str(Path(__file__).parent))
-    from conftest import Made  # noqa: PLC0415 - found once the path is set
+    from conftest import Made  # type: ignore[import-not-found]  # noqa: PLC0415 - found once the path is set
 
     made = Made()
     steps = Steps(fatal)
@@ -64,9 +64,7 @@ def main() -> None:
             steps.watch(os, name)
         for name in ("rename", "unlink"):
             steps.watch(Path, name)
-        store._manifest.db.set_trace_callback(
-            lambda _: os.kill(os.getpid(), signal.SIGKILL) if steps.take() else None
-        )
+        store._manifest.db.set_trace_callback(lambda _: os.kill(os.getpid(), signal.SIGKILL) if steps.take() else None)
         if work == "ingest":
             ingest(store, made.reading, made.observations)
         elif work == "compact":

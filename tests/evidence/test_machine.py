@@ -42,7 +42,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(numbers=NUMBERS)
     def fail(self, numbers: list[int]) -> None:
-        with pytest.raises(ZeroDivisionError), self.store.batch("fail", chunks=list(self.staged)) as batch:
+        with pytest.raises(ZeroDivisionError), self.store.batch("fail", chunks=list(self.staged)) as batch:  # noqa: PT012
             batch.observations(self.made.observations(numbers))
             batch.facts(self.made.facts(numbers))
             _ = 1 // 0
@@ -84,7 +84,6 @@ class StoreMachine(RuleBasedStateMachine):
         assert {key for key in "abcd" if self.store.is_ingested(key)} == self.ingested
 
     def message_id(self, number: int) -> bytes:
-
 
         content: bytes = self.made.reading(number).content_sha256
         return message_observation_id("made", "", b"t" * 32, content)

@@ -40,7 +40,10 @@ def test_a_reading_without_times_hops_or_recipients(made: Any) -> None:
     assert facts_table("made", [], KEYS) == FACTS.empty_table()
 
 
-@given(text=st.text(st.characters(codec=None)), when=st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-5))])))
+@given(
+    text=st.text(st.characters(codec=None)),
+    when=st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-5))])),
+)
 def test_any_text_and_time_can_be_kept(text: str, when: Any) -> None:
     hop = Hop(None, text, None, text, None, None, when, "other", b"")
     reading = Reading(

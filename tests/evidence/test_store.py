@@ -39,7 +39,9 @@ def test_an_empty_store_reads_as_empty_tables(data_dir: Path) -> None:
         assert store.facts() == FACTS.empty_table()
         assert store.derived("hosts") is None
         assert list(store.in_decision_order()) == []
-        assert store.query("SELECT count(*) AS n FROM observations JOIN facts USING (message_id)")["n"].to_pylist() == [0]
+        assert store.query("SELECT count(*) AS n FROM observations JOIN facts USING (message_id)")["n"].to_pylist() == [
+            0
+        ]
 
 
 def test_rows_are_kept_once(data_dir: Path, made: Any, append: Append) -> None:
@@ -57,7 +59,7 @@ def test_a_failed_batch_leaves_nothing(data_dir: Path, made: Any, append: Append
         append(store, range(5))
         before = store.counts()
         files = sorted(data_dir.rglob("*.parquet"))
-        with pytest.raises(KeyboardInterrupt), store.batch("fails") as batch:
+        with pytest.raises(KeyboardInterrupt), store.batch("fails") as batch:  # noqa: PT012
             batch.observations(made.observations(range(20)))
             store.remember("mark", "moved")
             raise KeyboardInterrupt

@@ -38,6 +38,9 @@ _REPEATING = [
 _ZSTD_ROWS = 1_000
 _ZSTD_LEVEL = 1
 
+# A reader decodes a whole row group: 16 MB of facts.
+_ROW_GROUP_ROWS = 16_384
+
 _TOKEN_BYTES = 6  # names never meet: a store would need 2**24 files for even odds, and O_EXCL would still refuse
 
 
@@ -46,7 +49,7 @@ def storing(where: Path, doing: str = "write") -> Iterator[None]:
     """Turn what disks, SQLite, Arrow and DuckDB raise about a file into one line of StoreError."""
     try:
         yield
-    except (OSError, sqlite3.OperationalError, sqlite3.DatabaseError, duckdb.IOException, pa.ArrowInvalid) as error:
+    except (OSError, sqlite3.DatabaseError, duckdb.IOException, duckdb.OutOfMemoryException, pa.ArrowInvalid) as error:
         if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
             raise  # a defect of ours, not of the disk
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
@@ -72,6 +75,7 @@ def write_parquet(path: Path, table: pa.Table) -> int:
         use_dictionary=[name for name in _REPEATING if name in table.column_names],
         write_statistics=False,
         store_schema=False,
+        row_group_size=_ROW_GROUP_ROWS,
     )
     return write_bytes(path, memoryview(sink.getvalue()))
 

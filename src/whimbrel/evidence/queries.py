@@ -1,14 +1,14 @@
 """Reading by SQL: DuckDB over the live files, connected when first asked.
 
-Every query lists the manifest anew and sees that one moment's files, also while a writer is at work.  Memory is
-bounded: what does not fit is sorted on disk, in the store's own folder.
+Every query lists the manifest anew and sees that one moment's files, also while a writer is at work.
 """
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -24,6 +24,27 @@ SPILL_FOLDER = "spill"
 _MEMORY_LIMIT = "512MB"  # the constant part of an analysis' memory; sorts beyond it spill
 _MOST_THREADS = 4  # each thread holds buffers of its own, and the files of a store are too small to feed more
 _BATCH_ROWS = 8_192  # about 8 MB of facts
+
+# What is sorted at once.  DuckDB (2.0) spills a sort but must hold all of a random order's texts when it merges, and
+# gives up where they exceed its memory (measured: 120 MB of them at a limit of 64 MB); so a long time is sorted piece
+# by piece.  64 Ki observations are about 40 MB.
+SORTED_ROWS = 65_536
+_LEVELS = [("learned_at", unit) for unit in ("hour", "second", "microsecond")] + [
+    ("seen_at", unit) for unit in ("hour", "second")
+]
+
+
+class Span(NamedTuple):
+    """Conditions in SQL, and their parameters, that hold for the rows of a span of time."""
+
+    conditions: tuple[str, ...]
+    parameters: dict[str, object]
+
+    def narrowed(self, column: str, unit: str, first: datetime, last: datetime) -> "Span":
+        """Return the part whose `column`, cut to whole units, is from `first` to `last`."""
+        low, high = f"first{len(self.parameters)}", f"last{len(self.parameters)}"
+        condition = f"date_trunc('{unit}', {column}) BETWEEN ${low} AND ${high}"
+        return Span((*self.conditions, condition), self.parameters | {low: first, high: last})
 
 
 class Queries:
@@ -60,26 +81,84 @@ class Queries:
         parameters: Mapping[str, object],
         order: str = "",
         files: Sequence[LiveFile],
-        superseded: bool = False,
+        without: Sequence[bytes] = (),
     ) -> Iterator[pa.RecordBatch]:
-        """Yield rows of one kind from the given files, batch by batch, in the kind's own schema."""
+        """Yield rows of one kind from the given files, batch by batch, in the kind's own schema.
+
+        Observations whose ids are in `without` are left out.
+        """
         schema = SCHEMA[kind]
         names = schema.names if columns is None else list(columns)
         wanted = pa.schema([schema.field(name) for name in names])
         if not files:
             return
         where = [*conditions]
-        if kind == "observations" and not superseded:
+        if without:
             where.append("id NOT IN (SELECT id FROM superseded)")
         listed = ", ".join(f'"{name}"' for name in names)
         sql = f"SELECT {listed} FROM stored WHERE {' AND '.join(where) or 'true'} {order}"  # noqa: S608 - own names
+        with self._over(files, without) as cursor:
+            for batch in cursor.sql(sql, params=dict(parameters) or None).to_arrow_reader(_BATCH_ROWS):
+                yield batch.cast(wanted)
+
+    def in_order(
+        self,
+        *,
+        conditions: Sequence[str],
+        parameters: Mapping[str, object],
+        files: Sequence[LiveFile],
+        without: Sequence[bytes],
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield observations in (learned_at, seen_at, id) order, sorting no more than a range of time at once."""
+        for span in self._spans(Span((*conditions,), dict(parameters)), files, _LEVELS):
+            yield from self.select(
+                "observations",
+                columns=None,
+                conditions=span.conditions,
+                parameters=span.parameters,
+                order="ORDER BY learned_at, seen_at, id",
+                files=files,
+                without=without,
+            )
+
+    def _spans(self, whole: Span, files: Sequence[LiveFile], levels: Sequence[tuple[str, str]]) -> Iterator[Span]:
+        """Split a span of time into consecutive ones of at most `SORTED_ROWS` rows, as far as the levels go."""
+        if not levels or sum(file.rows for file in files) <= SORTED_ROWS:
+            yield whole
+            return
+        (column, unit), *finer = levels
+        gathered: list[datetime] = []
+        rows = 0
+        for bucket, count in self._buckets(whole, files, column, unit):
+            if gathered and rows + count > SORTED_ROWS:
+                yield whole.narrowed(column, unit, gathered[0], gathered[-1])
+                gathered, rows = [], 0
+            if count > SORTED_ROWS:
+                yield from self._spans(whole.narrowed(column, unit, bucket, bucket), files, finer)
+            else:
+                gathered.append(bucket)
+                rows += count
+        if gathered:
+            yield whole.narrowed(column, unit, gathered[0], gathered[-1])
+
+    def _buckets(self, span: Span, files: Sequence[LiveFile], column: str, unit: str) -> list[tuple[datetime, int]]:
+        sql = (
+            f"SELECT date_trunc('{unit}', {column}) AS bucket, count(*) AS rows FROM stored "  # noqa: S608 - own names
+            f"WHERE {' AND '.join(span.conditions)} GROUP BY bucket ORDER BY bucket"
+        )
+        with self._over(files, ()) as cursor:
+            buckets = cursor.sql(sql, params=dict(span.parameters)).to_arrow_table()
+        return list(zip(buckets["bucket"].to_pylist(), buckets["rows"].to_pylist(), strict=True))
+
+    @contextmanager
+    def _over(self, files: Sequence[LiveFile], without: Sequence[bytes]) -> Iterator[Any]:
+        """Give a cursor with the views `stored`, over the files, and `superseded`."""
         cursor = self._cursor()
         try:
             with storing(self._folder, "read"):
-                self._add_superseded(cursor)
+                self._add_superseded(cursor, without)
                 cursor.execute(f"CREATE TEMP VIEW stored AS {self._scan(files)}")
-                for batch in cursor.sql(sql, params=dict(parameters) or None).to_arrow_reader(_BATCH_ROWS):
-                    yield batch.cast(wanted)
+                yield cursor
         finally:
             cursor.close()
 
@@ -98,7 +177,7 @@ class Queries:
         with self._manifest.moment():
             files = self._manifest.files()
             derived = self._manifest.derived_paths()
-            self._add_superseded(cursor)
+            self._add_superseded(cursor, self._manifest.superseded())
         for kind, name in (("observations", "observations_all"), ("facts", "facts")):
             ours = [file for file in files if file.kind == kind]
             if ours:
@@ -112,8 +191,8 @@ class Queries:
         for name, paths in derived.items():
             cursor.execute(f'CREATE TEMP VIEW "{name}" AS {self._scan_paths(paths)}')
 
-    def _add_superseded(self, cursor: Any) -> None:  # noqa: ANN401 - as above
-        cursor.register("superseded", pa.table({"id": pa.array(self._manifest.superseded(), pa.binary())}))
+    def _add_superseded(self, cursor: Any, ids: Sequence[bytes]) -> None:  # noqa: ANN401 - as above
+        cursor.register("superseded", pa.table({"id": pa.array(ids, pa.binary())}))
 
     def _scan(self, files: Sequence[LiveFile]) -> str:
         return self._scan_paths([file.path for file in files])

@@ -36,8 +36,6 @@ STORE_FOLDER = "evidence"
 _STAGING_FOLDER = "staging"
 _NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 
-_DECISION_ORDER = "ORDER BY learned_at, seen_at, id"
-
 
 class Evidence:
     """An open store; a context manager.  Made by `Evidence.open`."""
@@ -197,23 +195,17 @@ class Evidence:
     def in_decision_order(
         self, *, after_batch: int = 0, decided_until: datetime | None = None, until: datetime | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Yield observations in (learned_at, seen_at, id) order, in bounded memory: sorting spills to disk.
+        """Yield observations in (learned_at, seen_at, id) order, in bounded memory, a range of time after another.
 
         Taken are those of batches after `after_batch`, with `decided_until` also older ones learned after that time (a
         run whose `until` was earlier left them undecided), and none learned after `until`.
         """
         conditions, parameters = undecided(after_batch, decided_until, until)
-        files = self._manifest.files("observations")
+        with self._manifest.moment():
+            files, without = self._manifest.files("observations"), self._manifest.superseded()
         if decided_until is None:
             files = [file for file in files if file.last_batch > after_batch]
-        return self._queries.select(
-            "observations",
-            columns=None,
-            conditions=conditions,
-            parameters=parameters,
-            order=_DECISION_ORDER,
-            files=files,
-        )
+        return self._queries.in_order(conditions=conditions, parameters=parameters, files=files, without=without)
 
     def query(self, sql: str, parameters: Mapping[str, object] = _NO_PARAMETERS) -> pa.Table:
         """Return the answer to a query in SQL, with parameters as `$name`.
@@ -232,11 +224,13 @@ class Evidence:
         superseded: bool = False,  # noqa: FBT001, FBT002 - private, passed on
     ) -> Iterator[pa.RecordBatch]:
         conditions, parameters = conditions_of(days, after_batch, where)
-        files = [file for file in self._manifest.files(kind) if file.last_batch > after_batch]
+        with self._manifest.moment():
+            files = [file for file in self._manifest.files(kind) if file.last_batch > after_batch]
+            without = [] if superseded or kind == "facts" else self._manifest.superseded()
         if days is not None:
             files = [file for file in files if days and file.may_hold(min(days), max(days))]
         return self._queries.select(
-            kind, columns=columns, conditions=conditions, parameters=parameters, files=files, superseded=superseded
+            kind, columns=columns, conditions=conditions, parameters=parameters, files=files, without=without
         )
 
     def _table(self, kind: str, columns: Sequence[str] | None, rows: Iterator[pa.RecordBatch]) -> pa.Table:
