@@ -55,7 +55,8 @@ _ATTRIBUTES = (
 # Groups: slash, name, attributes; attributes of an element whose content is raw (13.2.5.2 to 13.2.5.4) and goes with it.
 # A tag without quotes ends at the next `>`, which is the quick way and the common one.
 _TOKEN = re.compile(
-    rf"""<(?:(?i:(?:(script)|style|title|noembed|noframes)(?=[\s/>])({_ATTRIBUTES})(?:>|\Z).*?(?:</(?(1)script|(?:style|title|noembed|noframes))(?=[\s/>])|\Z))"""
+    rf"""<(?:(?i:(script|style|title|noembed|noframes)(?=[\s/>])({_ATTRIBUTES})(?:>|\Z)"""
+    r""".*?(?:</\1(?=[\s/>])[^>]*+(?:>|\Z)|\Z))"""
     rf"""|(/?)([a-zA-Z][^\s/>]*+)([^>"']*+(?=>)|{_ATTRIBUTES})(?:>|\Z)"""
     r"""|!--(?:-?>|.*?(?:--!?>|\Z))|[!?/][^>]*+(?:>|\Z))""",
     re.DOTALL,
@@ -86,10 +87,10 @@ _TELLING = re.compile(r"href|src|action|background|content|style|hidden|color|te
 
 _HIDING = re.compile(
     r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|opacity\s*:\s*0?\.?0+\s*(?:[;!]|$)"
-    r"|font-size\s*:\s*(?:0+(?:\.\d+)?|1(?:\.0+)?(?=\s*p[xt]))\s*(?:px|pt|em|rem|%|[;!]|$))"
+    r"|font-size\s*:\s*(?:0*(?:\.0+)?(?<=0)|(?:1(?:\.0+)?|0?\.\d+)(?=\s*p[xt]))\s*(?:px|pt|em|rem|%|[;!]|$))"
 )
 _FOREGROUND = re.compile(r"(?:^|[;\s])color\s*:\s*([^;!]{1,64})")
-_GROUND = re.compile(r"(?:^|[;\s])background(?:-color)?\s*:\s*([^;!]{1,256})")
+_GROUND = re.compile(r"(?:^|[;\s])background(?:-color)?\s*:\s*(rgba?\([^)]{1,64}\)|[^;!\s]{1,64})")
 _REFRESH = re.compile(r"url\s*=\s*['\"]?([^'\"\s]+)", re.IGNORECASE)
 
 
@@ -144,7 +145,8 @@ class _Scope:
     def end(self, name: str) -> None:
         """Close the innermost styled element of this name, with all that is open inside it."""
         if name == "table":
-            self._tables = max(0, self._tables - 1)
+            self._end_table()
+            return
         places = self._places.get(name)
         if not places:
             return
@@ -152,6 +154,15 @@ class _Scope:
         if self._same[place]:
             self._same[place] -= 1
         else:
+            self._close_from(place)
+
+    def _end_table(self) -> None:
+        # A table closes all that is open inside it, whether that has an end tag or not.
+        self._tables = max(0, self._tables - 1)
+        place = len(self._open)
+        while place and self._open[place - 1].tables > self._tables:
+            place -= 1
+        if place < len(self._open):
             self._close_from(place)
 
     def _close_from(self, place: int) -> None:
@@ -166,8 +177,10 @@ class _Scope:
 
 
 # What a text must hold (in lower case) for any of it to be hidden by other means than one colour for letter and ground.
-_MAY_HIDE = ("hidden", "display", "mso-hide", "opacity", "font-size")
-_HIDES = re.compile(r"hidden|display\s*:\s*none|mso-hide|opacity|font-size\s*:\s*(?:[01](?!\d)|0)")
+_MAY_HIDE = ("hidden", "display", "mso-hide", "opacity", "font-size", "&#")
+_HIDES = re.compile(
+    r"hidden|display\s*:\s*none|mso-hide|opacity|font-size\s*:\s*(?:[01](?!\d)|0|\.)|style\s*=\s*[^>]{0,256}&"
+)
 # The look-behinds stand behind the literal, so that `re` can search for the literal.
 _GROUNDS = tuple(
     re.compile(rf"{word}\s*[=:]\s*[\"']?\s*(#?\w+)") for word in ("bgcolor", "background", "background-color")
@@ -332,5 +345,5 @@ def _style_of(attributes: dict[str, str]) -> tuple[bool, str | None, str | None]
     return (
         "hidden" in attributes or _HIDING.search(style) is not None,
         colour_of(told[1] if told else foreground),
-        colour_of(told_ground[1].split()[0] if told_ground and told_ground[1].strip() else ground),
+        colour_of(told_ground[1] if told_ground else ground),
     )
