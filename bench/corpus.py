@@ -4,14 +4,14 @@
     python bench/corpus.py --count 100000 --seed 1 --out /tmp/made.mbox     (made-spam.mbox and made-ham.mbox)
 
 Spam and ham come in the proportion of the source.  Each spam message is a copy of a *template*: a shipped message with
-a part of its words replaced and domains of its own.  Templates are opened by a Pitman-Yor process, so their number grows with the
-messages (about as n ** 0.75) and few become large.  A copy differs from its template in some words and in its URLs' ends.  Each
-ham message is a variant of its own.  The connecting client in the trace is a new address, or one used before; all
-dates of a message move by the same number of seconds.
+a part of its words replaced and domains of its own.  Templates are opened by a Pitman-Yor process, so their number
+grows with the messages (about as n ** 0.75) and few become large.  A copy differs from its template in some words and
+in its URLs' ends.  Each ham message is a variant of its own.  The connecting client in the trace is a new address, or
+one used before; all dates of a message move by the same number of seconds.
 
-What it can show: time, memory, growth, and that equal sets give equal tables.  What it cannot: whether campaigns are found
-*rightly*, or what a list catches.  Its words are drawn without grammar, its networks without owners, and whoever tunes a
-threshold on it learns these lines of code.  No threshold of Whimbrel was set on it.
+What it can show: time, memory, growth, and that equal sets give equal tables.  What it cannot: whether campaigns are
+found *rightly*, or what a list catches.  Its words are drawn without grammar, its networks without owners, and
+whoever tunes a threshold on it learns these lines of code.  No threshold of Whimbrel was set on it.
 """
 
 import argparse
@@ -251,7 +251,7 @@ class TarSink:
     """A tar of spam/N.eml and ham/N.eml, with the labels in `index` (TREC's form) at its end."""
 
     def __init__(self, path: Path) -> None:
-        self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115: closed in close()
+        self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed in close()
         self._index: list[str] = []
 
     def add(self, number: int, made: Made) -> None:
@@ -279,7 +279,7 @@ class MboxSink:
         self._stack = ExitStack()
         self._files = {label: self._stack.enter_context(name.open("wb")) for label, name in names.items()}
 
-    def add(self, number: int, made: Made) -> None:  # noqa: ARG002: an mbox numbers by place
+    def add(self, number: int, made: Made) -> None:  # noqa: ARG002 - an mbox numbers by place
         """Write one message."""
         quoted = re.sub(rb"^(>*From )", rb">\1", made.content, flags=re.MULTILINE)
         line = f"From made@example.com {made.at:%a %b %d %H:%M:%S %Y}\n".encode()

@@ -56,7 +56,7 @@ _rows = st.builds(
     label=st.sampled_from(["spam", "spam", "spam", "unknown", "ham"]),
     url_domains=st.none() | st.lists(st.sampled_from(["a.com", "b.com", "c.com", "yahoo.com"]), max_size=2),
     attachment_sha256s=st.lists(st.sampled_from(["00", "01"]), max_size=1),
-    signature=st.lists(st.integers(0, 2**64 - 1).map(lambda key: key % 12 << 60), max_size=2),
+    signature=st.lists(st.integers(0, 5).map(lambda key: key << 60), max_size=3),
     header_skeleton=st.sampled_from("abcdefghijklmnop"),
 )
 
@@ -113,7 +113,7 @@ def test_nothing_changes_when_the_same_comes_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "shared", [{"url_domains": ["a.com"]}, {"attachment_sha256s": ["00"]}, {"signature": [2**63 + 5]}]
+    "shared", [{"url_domains": ["a.com"]}, {"attachment_sha256s": ["00"]}, {"signature": [2**63 + 5, 7]}]
 )
 def test_one_shared_key_joins(shared: dict[str, Any]) -> None:
     assert clusters(facts(message(1, **shared), message(2, **shared), message(3))) == [{0, 1}]
@@ -124,7 +124,10 @@ def test_equal_numbers_of_different_kinds_do_not_join() -> None:
 
 
 def test_the_most_specific_kind_is_the_basis() -> None:
-    one, other = message(1, url_domains=["a.com"], signature=[9]), message(2, url_domains=["a.com"], signature=[9])
+    one, other = (
+        message(1, url_domains=["a.com"], signature=[9, 10]),
+        message(2, url_domains=["a.com"], signature=[9, 10]),
+    )
     assert cluster_all(facts(one, other))["basis"].to_pylist() == ["text", "text"]
 
 
@@ -133,6 +136,11 @@ def test_a_key_of_ham_joins_nothing_until_spam_is_a_hundred_to_one() -> None:
     ham = message(200, url_domains=["a.com"], label="ham")
     assert clusters(facts(*spam[:98], ham)) == []
     assert clusters(facts(*spam, ham)) == [set(range(100))]
+
+
+def test_one_band_alone_joins_nothing() -> None:
+    assert clusters(facts(message(1, signature=[8, 16, 24]), message(2, signature=[8, 17, 25]))) == []
+    assert clusters(facts(message(1, signature=[8]), message(2, signature=[8]))) == []
 
 
 def test_listed_hubs_join_nothing() -> None:
@@ -151,33 +159,34 @@ def test_a_key_of_mutually_unlike_messages_joins_nothing() -> None:
 
 
 def test_a_key_that_turns_into_a_hub_splits_what_it_joined() -> None:
-    left = [message(number, url_domains=["a.com"], signature=[8]) for number in (1, 2)]
-    right = [message(number, url_domains=["a.com"], signature=[16]) for number in (3, 4)]
+    left = [message(number, url_domains=["a.com"], signature=[8, 9]) for number in (1, 2)]
+    right = [message(number, url_domains=["a.com"], signature=[16, 17]) for number in (3, 4)]
     index = CampaignIndex()
     index.update(facts(*left, *right))
     assert set(index.membership()["campaign"].to_pylist()) == {campaign_name(left[0]["message_id"])}
     changes = index.update(facts(message(9, url_domains=["a.com"], label="ham")))
-    assert index.membership()["campaign"].to_pylist() == [campaign_name(left[0]["message_id"])] * 2 + [
-        campaign_name(right[0]["message_id"])
-    ] * 2
+    assert (
+        index.membership()["campaign"].to_pylist()
+        == [campaign_name(left[0]["message_id"])] * 2 + [campaign_name(right[0]["message_id"])] * 2
+    )
     assert changes.left.to_pylist() == []
     assert set(changes.campaigns.to_pylist()) == set(index.membership()["campaign"].to_pylist())
 
 
 def test_every_member_names_its_campaign_through_merges() -> None:
-    early, late = message(1, signature=[8]), message(5, signature=[16])
+    early, late = message(1, signature=[8, 9]), message(5, signature=[16, 17])
     index = CampaignIndex()
-    index.update(facts(late, message(6, signature=[16])))
+    index.update(facts(late, message(6, signature=[16, 17])))
     name = campaign_name(late["message_id"])
     assert resolve(name, index.membership()) == name
-    index.update(facts(early, message(2, signature=[8, 16])))
+    index.update(facts(early, message(2, signature=[8, 9, 16, 17])))
     assert resolve(name, index.membership()) == campaign_name(early["message_id"])
     assert resolve(campaign_name(message(7)["message_id"]), index.membership()) is None
     assert [resolve(text, index.membership()) for text in ("", "C12", "Cxyzxyzxyzxyzxyzx", name.upper())] == [None] * 4
 
 
 def test_undated_messages_come_last_and_can_be_earliest_of_their_own() -> None:
-    dated, undated = message(9, signature=[8]), message(1, signature=[8], seen_at=None)
+    dated, undated = message(9, signature=[8, 9]), message(1, signature=[8, 9], seen_at=None)
     rows = cluster_all(facts(undated, dated)).to_pylist()
     assert [row["seen_at"] for row in rows] == [dated["seen_at"], None]
     assert {row["campaign"] for row in rows} == {campaign_name(dated["message_id"])}
@@ -192,7 +201,10 @@ def test_nothing_gives_nothing() -> None:
 
 
 def test_a_chain_of_thousands_is_one_campaign() -> None:
-    rows = [message(number, signature=[number * 8, number * 8 + 8]) for number in range(3000)]
+    rows = [
+        message(number, signature=[number * 8, number * 8 + 1, number * 8 + 8, number * 8 + 9])
+        for number in range(3000)
+    ]
     index = CampaignIndex()
     index.update(facts(*rows))
     assert index.membership()["campaign"].unique().to_pylist() == [campaign_name(rows[0]["message_id"])]
@@ -200,10 +212,12 @@ def test_a_chain_of_thousands_is_one_campaign() -> None:
 
 def test_summary_counts_and_names_the_most_common() -> None:
     rows = [
-        message(number, url_domains=["a.com", f"x{number}.com", "b.com"][: 3 if number % 2 else 1], attachment_types=["zip"])
+        message(
+            number, url_domains=["a.com", f"x{number}.com", "b.com"][: 3 if number % 2 else 1], attachment_types=["zip"]
+        )
         for number in range(6)
     ]
-    table = facts(*rows, message(9, signature=[8]), message(10, signature=[8], label="unknown", seen_at=None))
+    table = facts(*rows, message(9, signature=[8, 9]), message(10, signature=[8, 9], label="unknown", seen_at=None))
     index = CampaignIndex()
     index.update(table)
     seen = {"seen_at": START, "learned_at": START, "sensor": "s", "kind": "message", "label": "spam", "count": 1}

@@ -67,7 +67,10 @@ def _one(day: date, host: str, group: list[dict[str, Any]]) -> dict[str, Any]:
         **{f"{kind}s": total(kind) for kind in ("connection", "infection", "report")},
         "first_seen": group[0]["seen_at"],
         "last_seen": group[-1]["seen_at"],
-        **{column: names(name) for column, name in (("sensors", "sensor"), ("families", "family"), ("campaigns", "campaign"))},
+        **{
+            column: names(name)
+            for column, name in (("sensors", "sensor"), ("families", "family"), ("campaigns", "campaign"))
+        },
         **{column: latest(column) for column in ("rdns", "helo")},
     }
 
@@ -86,7 +89,7 @@ def test_many_groups_in_many_chunks_keep_their_order() -> None:
     draw = random.Random(5)
     rows = [
         observation(number, host=f"192.0.2.{draw.randrange(99)}", seen_at=START + timedelta(hours=draw.randrange(480)))
-        | {name: None for name in ("family", "campaign", "rdns", "helo")}
+        | dict.fromkeys(("family", "campaign", "rdns", "helo"))
         for number in range(5000)
     ]
     chunked = pa.concat_tables([table(*rows[:4000]), table(*rows[4000:])])

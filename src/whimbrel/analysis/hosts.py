@@ -1,15 +1,15 @@
 """Hosts and their history: what each did on each UTC day, in all, and in which network.
 
-A *host-day* is one row for a host and a UTC day of `seen_at`: the smallest table from which everything about a host's past can
-be summed, and small enough to be kept.  When observations come in, only the days that they touch are computed again, from all
-observations of these days:
+A *host-day* is one row for a host and a UTC day of `seen_at`: the smallest table from which everything about a host's
+past can be summed, and small enough to be kept.  When observations come in, only the days that they touch are
+computed again, from all observations of these days:
 
     days = days_of(new)                                   # of what was appended
     kept = replace_days(kept, host_days(all rows of these days), days)
 
 Counts are weighted by the observation's `count`.  Observations that another one supersedes must be left out by the
-reader (`evidence` does so).  Nothing here depends on the order of rows: sums, smallest and largest, sorted lists, and for the latest names the
-observation that is last in (seen_at, id) order.
+reader (`evidence` does so).  Nothing here depends on the order of rows: sums, smallest and largest, sorted lists, and
+for the latest names the observation that is last in (seen_at, id) order.
 """
 
 import numpy as np
@@ -156,10 +156,9 @@ def _grouped(rows: pa.Table, keys: list[str]) -> tuple[pa.Table, pa.Table, NDArr
         first[1:] |= pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
     starts = np.flatnonzero(first)
     group = np.cumsum(first) - 1
-    sums = {name: np.add.reduceat(ordered[name].to_numpy(), starts) if starts.size else [] for name in _COUNTS}
     ends = np.append(starts[1:], ordered.num_rows)[: starts.size]
     table = ordered.select(keys).take(pa.array(starts))
-    whole = {name: pa.array(column, pa.int64()) for name, column in sums.items()}
+    whole = {name: pa.array(_run_sums(ordered[name].to_numpy(), starts)) for name in _COUNTS}
     whole["rows"] = pa.array(ends - starts)
     times = ordered.select(["first_seen", "last_seen"]).append_column("group", pa.array(group))
     spans = times.group_by("group").aggregate([("first_seen", "min"), ("last_seen", "max")]).sort_by("group")
@@ -168,6 +167,10 @@ def _grouped(rows: pa.Table, keys: list[str]) -> tuple[pa.Table, pa.Table, NDArr
     for name, column in whole.items():
         table = table.append_column(name, column)
     return table, ordered, group
+
+
+def _run_sums(values: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.add.reduceat(values, starts) if starts.size else starts
 
 
 def _last_valid(column: pa.ChunkedArray, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.ChunkedArray:

@@ -8,8 +8,8 @@ together (`joining.py`), never of the order in which they came.  A message that 
 In: rows of `model.columns.FACTS`.  Out: rows of `MEMBERSHIP`, and a summary of each campaign.  Deliberately absent:
 who sent it (hosts never join), and what the campaign is for.
 
-`reference.py` is the definition, in a screenful: read it first.  `index.py` gives the same rows, grows by batches, and is the one
-to use.
+`reference.py` is the definition, in a screenful: read it first.  `index.py` gives the same rows, grows by batches,
+and is the one to use.
 """
 
 from whimbrel.analysis.campaigns.index import CampaignIndex, Changes

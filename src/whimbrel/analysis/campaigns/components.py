@@ -1,9 +1,10 @@
 """Connected components of a bipartite graph, in whole-array steps.
 
-Vertices are messages, numbered in canonical order; two are joined when they hold the same key.  The method is the classic
-parallel one: every root hooks onto the smallest root that it meets, then paths are halved until flat (Shiloach and
-Vishkin, "An O(log n) parallel connectivity algorithm", J. Algorithms 1982; hooking to the minimum as in FastSV, Zhang, Azad and Hu, 2020).
-Roots only ever get smaller, so the end is reached, and the root of a component is its earliest member.
+Vertices are messages, numbered in canonical order; two are joined when they hold the same key.  The method is the
+classic parallel one: every root hooks onto the smallest root that it meets, then paths are halved until flat
+(Shiloach and Vishkin, "An O(log n) parallel connectivity algorithm", J. Algorithms 1982; hooking to the minimum as in
+FastSV, Zhang, Azad and Hu, 2020). Roots only ever get smaller, so the end is reached, and the root of a component is
+its earliest member.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Domains that all sorts of mail point to: sharing one says nothing about who wrote the message.
 
-Short on purpose: `joining.py` finds most hubs by itself, in ham or by measure.  These are the ones that a small store, or one
-without ham, would otherwise learn too late.
+Short on purpose: `joining.py` finds most hubs by itself, in ham or by measure.  These are the ones that a small
+store, or one without ham, would otherwise learn too late.
 """
 
 from typing import Final
@@ -14,17 +14,18 @@ _REASONS: Final = {
     ),
     "pages for everyone": (
         "geocities.com", "tripod.com", "angelfire.com", "blogspot.com", "wordpress.com", "weebly.com", "wixsite.com",
-        "github.io", "google.com", "facebook.com", "twitter.com", "x.com", "instagram.com", "linkedin.com", "youtube.com",
-        "youtu.be", "pinterest.com", "t.me", "wikipedia.org",
+        "github.io", "google.com", "facebook.com", "twitter.com", "x.com", "instagram.com", "linkedin.com",
+        "youtube.com", "youtu.be", "pinterest.com", "t.me", "wikipedia.org",
     ),
     "redirectors and shorteners": ("bit.ly", "tinyurl.com", "goo.gl", "t.co", "ow.ly", "is.gd", "rebrand.ly", "s.id"),
     "files, pictures, scripts and letters for everyone": (
         "googleapis.com", "gstatic.com", "googleusercontent.com", "ggpht.com", "cloudfront.net", "amazonaws.com",
-        "akamai.net", "akamaized.net", "imgur.com", "ibb.co", "postimg.cc", "jsdelivr.net", "cloudflare.com", "windows.net",
-        "azureedge.net", "dropbox.com", "licdn.com", "fbcdn.net", "twimg.com", "gravatar.com", "bootstrapcdn.com",
+        "akamai.net", "akamaized.net", "imgur.com", "ibb.co", "postimg.cc", "jsdelivr.net", "cloudflare.com",
+        "windows.net", "azureedge.net", "dropbox.com", "licdn.com", "fbcdn.net", "twimg.com", "gravatar.com",
+        "bootstrapcdn.com",
     ),
     "senders' services": ("sendgrid.net", "mailchimp.com", "list-manage.com", "mcusercontent.com", "sourceforge.net"),
-    "shops and portals": ("amazon.com", "ebay.com", "paypal.com", "apple.com", "adobe.com", "macromedia.com", "real.com"),
+    "shops, makers": ("amazon.com", "ebay.com", "paypal.com", "apple.com", "adobe.com", "macromedia.com", "real.com"),
     "reserved for examples (RFC 2606)": ("example.com", "example.net", "example.org", "localhost"),
 }  # fmt: skip
 

@@ -3,15 +3,16 @@
 Three groups of columns are held, all in canonical order of messages, so that equal sets of messages give equal columns
 however they came:
 
-- *messages*: time, id, ham or not, shape, text; `root`, the row of the campaign's earliest member; `bases`, the kinds of joining key
-  that the message holds, one bit each (none: it is in no campaign);
+- *messages*: time, id, ham or not, shape, text; `root`, the row of the campaign's earliest member; `bases`, the kinds
+  of joining key that the message holds, one bit each (none: it is in no campaign);
 - *postings*: key, row, and whether the key joins; sorted by key.
 
-A batch touches the keys of its messages.  Only for these are holders counted again and the rule of `joining.py` asked; only
-components which hold a touched key that joins now or joined before are taken apart and joined anew.  A key that turns into a
-hub so splits what it had joined, and a key that ceases to be one joins again.
+A batch touches the keys of its messages.  Only for these are holders counted again and the rule of `joining.py`
+asked; only components which hold a touched key that joins now or joined before are taken apart and joined anew.  A
+key that turns into a hub so splits what it had joined, and a key that ceases to be one joins again.
 
-Memory: 50 bytes a message and 13 a posting, and about three times that while a batch is merged.
+Memory: 50 bytes a message and 13 a posting, which comes to 0.25 kB a message (15 of its 16 postings are pairs of
+bands), and about as much again while a batch is merged.
 """
 
 from typing import NamedTuple
@@ -21,22 +22,28 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whimbrel.analysis.campaigns.components import component_roots
-from whimbrel.analysis.campaigns.joining import joins
+from whimbrel.analysis.campaigns.joining import UNLIKE_MAX, joins
 from whimbrel.analysis.campaigns.keys import (
     BASES,
     UNDATED,
     Messages,
     Postings,
-    canonical_order,
     ids_of,
     kind_of,
     read_facts,
 )
-from whimbrel.analysis.campaigns.naming import NAME_HEX_DIGITS
+from whimbrel.analysis.campaigns.sorted_columns import (
+    Flags,
+    Rows,
+    ascending,
+    distinct,
+    held_again,
+    instants,
+    merged_order,
+    names_of,
+    ranges,
+)
 from whimbrel.model.columns import INSTANT, MEMBERSHIP
-
-Rows = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 # The lowest bit set names the basis: the most specific kind comes first (`keys.Kind`).
 _BASIS_OF_BITS = np.array([-1, 0, 1, 0, 2, 0, 1, 0], dtype=np.int8)
@@ -64,8 +71,8 @@ KEYS = pa.schema(
 class Changes(NamedTuple):
     """What a batch changed: the rows of membership that are new or different, and who is in a campaign no more.
 
-    `members` has the columns of `MEMBERSHIP`, `left` holds message ids, `campaigns` the names (old and new) whose membership is
-    not what it was; all in ascending order, members in (seen_at, message id) order.
+    `members` has the columns of `MEMBERSHIP`, `left` holds message ids, `campaigns` the names (old and new) whose
+    membership is not what it was; all in ascending order, members in (seen_at, message id) order.
     """
 
     members: pa.Table
@@ -85,9 +92,7 @@ class CampaignIndex:
     """All messages, their keys and their campaigns; empty to begin with."""
 
     def __init__(self) -> None:
-        self._messages = Messages(
-            *(np.empty(0, dtype) for dtype in (np.int64, np.uint64, np.uint64, np.bool_, np.uint64, np.uint64))
-        )
+        self._messages = Messages.none()
         self._root: Rows = np.empty(0, np.int64)
         self._bases: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._postings = Postings(np.empty(0, np.uint64), np.empty(0, np.int32))
@@ -100,10 +105,11 @@ class CampaignIndex:
     def update(self, new: pa.Table) -> Changes:
         """Take in rows of `FACTS` and return what changed.
 
-        A message that is held already is replaced by its new row (a corrected time or label), as if the old one had never been.
+        A message that is held already is replaced by its new row (a corrected time or label), as if the old one had
+        never been.
         """
         messages, postings = read_facts(new)
-        replaced = _held(self._messages, messages)
+        replaced = held_again(self._messages, messages)
         touched = np.unique(np.r_[postings.key, self._postings.key[replaced[self._postings.row]]])
         was = self._joining_now(touched)
         stale = self._components_holding(touched[was])
@@ -127,7 +133,7 @@ class CampaignIndex:
         messages = pa.Table.from_arrays(
             [
                 ids_of(self._messages),
-                _times(self._messages.seen_us),
+                instants(self._messages.seen_us),
                 pa.array(self._messages.is_ham),
                 pa.array(self._messages.shape),
                 pa.array(self._messages.text),
@@ -173,7 +179,7 @@ class CampaignIndex:
     def _components_holding(self, keys: NDArray[np.uint64]) -> Flags:
         """Flag the messages of all components in which one of these keys is held."""
         flagged = np.zeros(len(self), dtype=bool)
-        positions, _ = _ranges(self._postings.key, keys)
+        positions, _ = ranges(self._postings.key, keys)
         flagged[self._root[self._postings.row[positions]]] = True
         return flagged[self._root]
 
@@ -181,15 +187,15 @@ class CampaignIndex:
         """Merge the batch in; return what was, the rows of the new messages, and where the kept ones moved to."""
         kept = ~replaced
         names = self._messages.id_high[self._root]
-        together = Messages(*(np.r_[held[kept], come] for held, come in zip(self._messages, new, strict=True)))
-        order = _merged_order(together, int(kept.sum()))
+        together = self._messages.take(kept).followed_by(new)
+        order = merged_order(together, int(kept.sum()))
         place = np.empty(order.size, dtype=np.int64)
         place[order] = np.arange(order.size)
         new_rows = place[int(kept.sum()) :]
         moved = np.full(len(self), -1, dtype=np.int64)
         moved[kept] = place[: int(kept.sum())]
         before = self._before(together, names, kept, order)
-        _carry_over(before, new, new_rows, self._messages, names, self._bases, replaced)
+        self._carry_over(before, new, new_rows, replaced)
         self._merge_postings(postings, new_rows, moved)
         # A root that was replaced leaves its component without one; `update` joins that component anew.
         roots = np.arange(order.size)
@@ -206,6 +212,18 @@ class CampaignIndex:
         held_bases = np.r_[self._bases[kept], np.zeros(come, np.uint8)][order]
         return _Before(together.seen_us[order], held_names, held_bases)
 
+    def _carry_over(self, before: _Before, new: Messages, new_rows: Rows, replaced: Flags) -> None:
+        """Give messages that replace themselves the membership that they had."""
+        if not replaced.any():
+            return
+        held, names = self._messages, self._messages.id_high[self._root]
+        row_of = dict(zip(zip(new.id_high.tolist(), new.id_low.tolist(), strict=True), new_rows.tolist(), strict=True))
+        for old in np.flatnonzero(replaced).tolist():
+            row = row_of[int(held.id_high[old]), int(held.id_low[old])]
+            before.seen_us[row] = held.seen_us[old]
+            before.name[row] = names[old]
+            before.bases[row] = self._bases[old]
+
     def _merge_postings(self, new: Postings, new_rows: Rows, moved: Rows) -> None:
         row = moved[self._postings.row]
         kept = row >= 0
@@ -216,12 +234,13 @@ class CampaignIndex:
 
     def _judge(self, touched: NDArray[np.uint64]) -> Flags:
         """Count the holders of the touched keys, ask which of them join, and keep the answers."""
-        positions, sizes = _ranges(self._postings.key, touched)
+        positions, sizes = ranges(self._postings.key, touched)
         group = np.repeat(np.arange(touched.size), sizes)
         rows = self._postings.row[positions]
         ham = np.bincount(group[self._messages.is_ham[rows]], minlength=touched.size)
-        shapes = _distinct(group, self._messages.shape[rows], touched.size)
-        texts = _distinct(group, self._messages.text[rows], touched.size)
+        many = sizes[group] > UNLIKE_MAX  # fewer holders cannot be too unlike, and most keys have few
+        shapes = distinct(group[many], self._messages.shape[rows[many]], touched.size)
+        texts = distinct(group[many], self._messages.text[rows[many]], touched.size)
         now = joins(sizes, ham, shapes, texts)
         self._joins[positions] = np.repeat(now, sizes)
         return now
@@ -248,7 +267,7 @@ class CampaignIndex:
         )
         left = ids_of(self._messages.take(rows[moved & ~is_in]))
         touched = np.unique(np.r_[names[moved & is_in], before.name[rows][moved & was_in]])
-        return Changes(self._members(rows[moved & is_in]), left.take(_sorted_rows(left)), _names(touched))
+        return Changes(self._members(rows[moved & is_in]), left.take(ascending(left)), names_of(touched))
 
     def _members(self, rows: Rows) -> pa.Table:
         messages = self._messages.take(rows)
@@ -256,87 +275,9 @@ class CampaignIndex:
         return pa.Table.from_arrays(
             [
                 ids_of(messages),
-                _times(messages.seen_us),
-                _names(self._messages.id_high[self._root[rows]]),
+                instants(messages.seen_us),
+                names_of(self._messages.id_high[self._root[rows]]),
                 basis.cast(pa.string()),
             ],
             schema=MEMBERSHIP,
         )
-
-
-def _sorted_rows(ids: pa.Array) -> pa.Array:
-    listed = ids.to_pylist()
-    return pa.array(sorted(range(len(listed)), key=listed.__getitem__), pa.int64())
-
-
-def _held(held: Messages, new: Messages) -> Flags:
-    """Flag the held messages whose id stands in `new`."""
-    flagged = np.isin(held.id_high, new.id_high)
-    if flagged.any():
-        rows = np.flatnonzero(flagged)
-        ids = set(zip(new.id_high.tolist(), new.id_low.tolist(), strict=True))
-        pairs = zip(held.id_high[rows].tolist(), held.id_low[rows].tolist(), strict=True)
-        flagged[rows] = [pair in ids for pair in pairs]
-    return flagged
-
-
-def _carry_over(
-    before: _Before,
-    new: Messages,
-    new_rows: Rows,
-    held: Messages,
-    names: NDArray[np.uint64],
-    bases: NDArray[np.uint8],
-    replaced: Flags,
-) -> None:
-    """Give messages that replace themselves the membership that they had."""
-    if not replaced.any():
-        return
-    row_of = dict(zip(zip(new.id_high.tolist(), new.id_low.tolist(), strict=True), new_rows.tolist(), strict=True))
-    for old in np.flatnonzero(replaced).tolist():
-        row = row_of[int(held.id_high[old]), int(held.id_low[old])]
-        before.seen_us[row] = held.seen_us[old]
-        before.name[row] = names[old]
-        before.bases[row] = bases[old]
-
-
-def _merged_order(together: Messages, held: int) -> Rows:
-    """Return the canonical order of held rows followed by new ones, each in order already.
-
-    A stable sort by time merges two runs in linear time; only times at which a new message stands are then ordered by id.
-    """
-    order = np.argsort(together.seen_us, kind="stable")
-    seen = together.seen_us[order]
-    run = np.cumsum(np.r_[False, seen[1:] != seen[:-1]]) if seen.size else np.empty(0, np.int64)
-    has_new = np.zeros(int(run[-1]) + 1 if run.size else 0, dtype=bool)
-    has_new[run[order >= held]] = True
-    mixed = np.flatnonzero(has_new[run])
-    within = order[mixed]
-    order[mixed] = within[canonical_order(together.take(within))]
-    return order
-
-
-def _ranges(sorted_keys: NDArray[np.uint64], keys: NDArray[np.uint64]) -> tuple[Rows, Rows]:
-    """Return the positions of all postings of `keys` (in their order), and how many each key has."""
-    start = np.searchsorted(sorted_keys, keys, side="left")
-    sizes = np.searchsorted(sorted_keys, keys, side="right") - start
-    ends = np.cumsum(sizes)
-    total = int(ends[-1]) if ends.size else 0
-    return np.arange(total) + np.repeat(start - (ends - sizes), sizes), sizes
-
-
-def _distinct(group: Rows, values: NDArray[np.uint64], groups: int) -> Rows:
-    """Count the distinct values of each group."""
-    order = np.lexsort((values, group))
-    group, values = group[order], values[order]
-    first = np.ones(group.size, dtype=bool)
-    first[1:] = (group[1:] != group[:-1]) | (values[1:] != values[:-1])
-    return np.bincount(group[first], minlength=groups)
-
-
-def _times(seen_us: NDArray[np.int64]) -> pa.Array:
-    return pa.array(seen_us, mask=seen_us == UNDATED).cast(INSTANT)
-
-
-def _names(id_high: NDArray[np.uint64]) -> pa.Array:
-    return pa.array([f"C{value:0{NAME_HEX_DIGITS}x}" for value in id_high.tolist()], pa.string())

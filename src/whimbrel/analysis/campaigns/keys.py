@@ -1,8 +1,12 @@
 """From rows of facts to columns of numbers: one row a message, one posting for each key that it holds.
 
-A key is 64 bits: the XXH3 digest of the value, seeded with its kind, whose two lowest bits are the kind again, so that no
-column of kinds is needed.  Band keys of the signature are digests already.  62 bits leave ten million keys a chance of 1e-5 of one
-accidental collision; a made one (XXH3 is not keyed) gains a spammer only a larger campaign, and no campaign is listed.
+A key is 64 bits: the XXH3 digest of the value, seeded with its kind, whose two lowest bits are the kind again, so
+that no column of kinds is needed.  62 bits leave ten million keys a chance of 1e-5 of one accidental collision; a
+made one (XXH3 is not keyed) gains a spammer only a larger campaign, and no campaign is listed. Texts are near
+duplicates when they share *two* band keys of the signature, so that its pairs of bands are the keys (15 of 6 bands).
+With 6 bands of 3 rows, texts of Jaccard similarity 0.3 (the same foot under another message) share one band in 15 %
+of cases and two in 1 %, those of 0.9 in all and in 99 %: on the shipped spam, pairs keep 97 % of the members and part
+campaigns that single bands had chained by their feet.  A text too short for a signature has no key.
 """
 
 from collections.abc import Iterable
@@ -19,7 +23,7 @@ from whimbrel.analysis.campaigns.hubs import is_hub
 
 UNDATED = np.iinfo(np.int64).max  # microseconds; sorts messages without `seen_at` after all others
 _KIND_BITS = np.uint64(3)
-_SHAPE_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: the odd multiplier of Fibonacci hashing (Knuth 6.4)
+_PAIR_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: the odd multiplier of Fibonacci hashing (Knuth 6.4)
 _COLUMNS = [
     "message_id",
     "seen_at",
@@ -55,7 +59,31 @@ class Messages(NamedTuple):
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Messages":
         """Return these rows, in the order given."""
-        return Messages(*(column[rows] for column in self))
+        return Messages(
+            self.seen_us[rows],
+            self.id_high[rows],
+            self.id_low[rows],
+            self.is_ham[rows],
+            self.shape[rows],
+            self.text[rows],
+        )
+
+    def followed_by(self, others: "Messages") -> "Messages":
+        """Return these rows, then the others'."""
+        return Messages(
+            np.concatenate((self.seen_us, others.seen_us)),
+            np.concatenate((self.id_high, others.id_high)),
+            np.concatenate((self.id_low, others.id_low)),
+            np.concatenate((self.is_ham, others.is_ham)),
+            np.concatenate((self.shape, others.shape)),
+            np.concatenate((self.text, others.text)),
+        )
+
+    @classmethod
+    def none(cls) -> "Messages":
+        """Return columns without rows."""
+        number = np.empty(0, np.uint64)
+        return cls(np.empty(0, np.int64), number, number, np.empty(0, np.bool_), number, number)
 
 
 class Postings(NamedTuple):
@@ -124,7 +152,7 @@ def _messages(facts: pa.Table) -> Messages:
         id_high=halves[:, 0].copy(),
         id_low=halves[:, 1].copy(),
         is_ham=pc.equal(facts["label"], "ham").to_numpy(),
-        shape=(header * _SHAPE_MIX) ^ mime,
+        shape=_mixed(header, mime),
         text=_first_bands(facts["signature"]),
     )
 
@@ -142,7 +170,8 @@ def _digests(column: pa.ChunkedArray, seed: int) -> NDArray[np.uint64]:
     """Digest each text once, however often it stands in the column; null counts as the empty text."""
     encoded = pc.fill_null(column, "").combine_chunks().dictionary_encode()
     digests = _xxh3(encoded.dictionary.to_pylist(), seed)
-    return digests[encoded.indices.to_numpy(zero_copy_only=False)]
+    codes: NDArray[np.int32] = encoded.indices.to_numpy(zero_copy_only=False)
+    return digests[codes]
 
 
 def _xxh3(texts: Iterable[str], seed: int) -> NDArray[np.uint64]:
@@ -162,9 +191,25 @@ def _from_strings(column: pa.ChunkedArray, kind: Kind) -> Postings:
 
 
 def _from_signatures(column: pa.ChunkedArray) -> Postings:
-    rows = pc.list_parent_indices(column).to_numpy()
+    """Return a key for each pair of band keys of each signature (see the essay)."""
     bands = pc.list_flatten(column).to_numpy()
-    return Postings(_with_kind(bands, Kind.TEXT), rows.astype(np.int32))
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+    starts = np.cumsum(lengths) - lengths
+    keys, rows = [np.empty(0, np.uint64)], [np.empty(0, np.int32)]
+    for length in np.unique(lengths[lengths >= 2]).tolist():
+        holders = np.flatnonzero(lengths == length)
+        one, other = np.triu_indices(length, k=1)
+        at = starts[holders][:, None]
+        keys.append(_mixed(bands[at + one], bands[at + other]).ravel())
+        rows.append(np.repeat(holders, one.size).astype(np.int32))
+    return Postings(_with_kind(np.concatenate(keys), Kind.TEXT), np.concatenate(rows))
+
+
+def _mixed(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return a digest of each pair; values that differ in their highest bits alone must not meet either."""
+    mixed = one * _PAIR_MIX
+    mixed = ((mixed ^ (mixed >> np.uint64(32))) + other) * _PAIR_MIX
+    return mixed ^ (mixed >> np.uint64(29))
 
 
 def _with_kind(digests: NDArray[np.uint64], kind: Kind) -> NDArray[np.uint64]:

@@ -1,8 +1,8 @@
 """What a campaign is called: after one of its members, so that a name outlives every merge and split.
 
 The name is `C` and the first 16 hex digits of a member's message id; the *current* name is that of the earliest member,
-in (seen_at, message id) order, undated messages last.  Campaigns that merge keep answering to both names, since both name a member:
-no table of aliases is kept, and none can be out of date.
+in (seen_at, message id) order, undated messages last.  Campaigns that merge keep answering to both names, since both
+name a member: no table of aliases is kept, and none can be out of date.
 """
 
 import re

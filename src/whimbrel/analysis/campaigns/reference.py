@@ -1,6 +1,7 @@
 """Campaigns as defined: clear, whole, and slow.  `index.py` must give the same rows (tests/analysis)."""
 
 from collections import defaultdict
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def cluster_all(facts: pa.Table) -> pa.Table:
 def keys_of(row: _Row) -> set[tuple[Kind, Any]]:
     """Return the keys of one message, hubs left out."""
     attachments = {(Kind.ATTACHMENT, digest) for digest in row["attachment_sha256s"] or ()}
-    texts = {(Kind.TEXT, band) for band in row["signature"] or ()}
+    texts = {(Kind.TEXT, pair) for pair in combinations(row["signature"] or (), 2)}
     urls = {(Kind.URL, domain) for domain in row["url_domains"] or () if not is_hub(domain)}
     return attachments | texts | urls
 
