@@ -77,6 +77,7 @@ _AT_START = re.compile(rf"\[({_ADDRESS})\](?::\d++)?+(?=$|[\s,])")
 _AFTER_END = re.compile(r"(?::\d++)?+(?:\ ?\(may\ be\ forged\))?+(?:\ verified)?+\ ?$")
 _WHOLE = re.compile(rf"(?:[^\s\[\]()@]*+@)*+({_ADDRESS})(?::\d++)?+$")
 _SAYS_HELO = re.compile(r"(?:^|[\s\]])(?:(?P<verb>[EHLehl]{2}(?:LO|lo))\ |helo=\ ?)(?P<helo>\S++)")
+_SUBMITTED = re.compile(r"\([\w.:-]++@localhost\)|\(localhost \[\[UNIX: localhost\]\]\)")
 _EXIM_DETAIL = re.compile(r"(?:port|helo|ident)=|account ")
 _PROTOCOL = re.compile(r" (?:with|via) (?:Microsoft )?([A-Za-z][A-Za-z0-9-]*+)")
 _RECIPIENT = re.compile(r" for <?[^<>@\s]{1,128}+@([\w.-]{1,255}+)")
@@ -84,11 +85,11 @@ _RECIPIENT = re.compile(r" for <?[^<>@\s]{1,128}+@([\w.-]{1,255}+)")
 _CONFIRMING = frozenset({"postfix", "sendmail", "exim"})
 _FORM = re.compile(
     r"(?P<postfix>\(Postfix)|(?P<exim>\(Exim)|(?P<exchange>Microsoft |Frontend Transport|Internet Mail Service|with mapi)"
-    r"|(?P<sendmail>\((?:[A-Z][\w. +-]{0,40}?[ /])?(?:5|8)\.\d{1,2}[./ab)])|(?P<fetchmail>\(fetchmail|with (?:IMAP|POP3) \()"
-    r"|(?P<mdaemon>MDaemon)|(?P<domino>Lotus |Domino)|(?P<communigate>CommuniGate)|(?P<powermta>PowerMTA)"
+    r"|(?P<sendmail>\((?:[\w+.-]{1,20}[/ -])?8\.\d{1,2}[./ab)])|(?P<fetchmail>\(fetchmail|with (?:IMAP|POP3) \()"
+    r"|(?P<mdaemon>MDaemon)|(?P<domino>Lotus |Domino)|(?P<communigate>CommuniGate)|(?P<powermta>PowerMTA)|(?P<qmail>\(qmail|\(qp )"
     r"|(?P<courier>\(Courier|\(\w{8}\.\w{8}\.)|(?P<local> with (?:local|LMTP|lmtp|qmail-scanner|stdio)|, from userid)"
 )
-_LOCAL_START = ("(qmail ", "(from ", "from mail pickup service ", "(EGP: ", "(nullmailer ", "(cpmta ", "via dmail")
+_LOCAL_START = ("(qmail ", "(from ", "(EGP: ", "(nullmailer ", "(cpmta ", "via dmail")
 _FORM_OF_BY = ((".google.com", "gmail"), (".gmail.com", "gmail"), (".yahoo.com", "yahoo"), (".aol.com", "aol"))
 
 _DATE = re.compile(
@@ -121,19 +122,23 @@ def parse_received(value: bytes) -> Hop:
         return Hop(None, None, None, None, None, None, at, UNREAD, trace_sha256)
     first, more, bare, groups, behind, by, by_address = match.groups()
     start = match.end()
-    if text.find(") by ", start) >= 0 or text.find("] by ", start) >= 0:
+    named = match.end("by")
+    quoted = bare is not None and behind is not None
+    if quoted or text.find(") by ", named) >= 0 or text.find("] by ", named) >= 0:
         return Hop(None, None, None, None, None, None, at, AMBIGUOUS, trace_sha256)
     end = text.find(" id ", start)
     by, form, protocol = _server(by, text[start : end if end >= 0 else text.find(";", start)][:_SERVER_CHARACTERS])
     server_address = parse_address(by_address) if by_address is not None else None
-    if first is None:
+    if first is None or (first + more == "mail pickup service" and not groups):
         return Hop(None, None, None, by, server_address, protocol, at, LOCAL, trace_sha256)
     recipient = _RECIPIENT.search(text, start)
     for_domain = recipient[1].lower() if recipient is not None else None
     address, helo, rdns, trouble = _peer(first + more if more else first, bare or behind, groups)
     if form == FETCHMAIL:
         address, helo, rdns = None, None, rdns or first.lower()
-    elif address is None:
+    elif address is not None:
+        form = "qmail" if form == "other" and "(HELO " in groups else form
+    else:
         form = trouble or (LOCAL if form == LOCAL else CLAIM)
     confirmed = rdns is not None and form in _CONFIRMING and "(may be forged)" not in groups
     return Hop(address, helo, rdns, by, server_address, protocol, at, form, trace_sha256, confirmed, for_domain)
@@ -161,15 +166,16 @@ def _peer(first: str, bare: str | None, groups: str) -> tuple[str | None, str | 
         helo = _SAYS_HELO.search(inner)
         if helo is not None and said is None:
             said, verb, plain_first = helo["helo"].rstrip(",;"), helo["verb"] or "helo=", False
-        address, looked_up = _group_address(inner)
+        address, looked_up = _group_address(inner) if helo is None or helo.start() > 0 else (None, None)
         if address == AMBIGUOUS or (address is not None and found not in (None, address)):
             return None, None, None, AMBIGUOUS
         if address is not None:
             found, name = address, looked_up
-        elif inner.endswith(("@localhost", "[UNIX: localhost]]")):
-            return None, None, None, LOCAL
         elif _EXIM_DETAIL.match(inner):
             verb = verb or "detail"
+    # Sendmail's own submission. It must be the only group: LOCAL makes a reader walk on, so no client may bring it about.
+    if found is None and not verb and len(told) == 1 and _SUBMITTED.match(told[0]):
+        return None, _cut(first), None, LOCAL
     boxed = first[:1] == "["
     if boxed or verb:
         own = parse_address(first) if boxed or first[:1].isdigit() else None
@@ -220,9 +226,9 @@ def _form_of(by: str, rest: str) -> str:
 
 
 def _by_of_local(text: str) -> str | None:
-    """Return the server of `(from user@localhost) by HOST ...` and of `from mail pickup service by HOST`."""
+    """Return the server of `(from user@localhost) by HOST ...`; the other local forms name none."""
     before, _, after = text.partition(" by ")
-    if not before.startswith(("(from ", "from mail ")) or not after:
+    if not before.startswith("(from ") or not after:
         return None
     return after.split(" ", 1)[0].rstrip(".;").lower()[:NAME_CHARACTERS] or None
 
@@ -240,7 +246,7 @@ def _cut_name(name: str | None) -> str | None:
 
 
 _NO_NAME = frozenset({"unknown", "unverified", "really", "unresolved", "null", "no", "network", "reverse"})
-_NAME = re.compile(r"[\w.-]++$")
+_NAME = re.compile(r"(?![\d.]+$)[\w.-]++$")  # an address written as a name is none
 
 
 def _date_of(text: str) -> datetime | None:
