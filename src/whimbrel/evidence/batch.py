@@ -43,9 +43,8 @@ class Batch:
         new = self._append("observations", in_schema(table, OBSERVATIONS))
         if new.num_rows:
             corrected = new.column("supersedes").drop_null().to_pylist()
-            self._manifest.db.executemany(
-                "INSERT OR IGNORE INTO superseded VALUES (?)", [(each,) for each in corrected]
-            )
+            with storing(self._manifest.path):
+                self._manifest.supersede(corrected)
         return int(new.num_rows)
 
     def facts(self, table: pa.Table) -> int:
@@ -53,7 +52,7 @@ class Batch:
         return int(self._append("facts", in_schema(table, FACTS)).num_rows)
 
     def _append(self, kind: str, table: pa.Table) -> pa.Table:
-        with storing(self._folder):
+        with storing(self._manifest.path):
             is_new = self._manifest.new_ids(kind, table.column(ID_COLUMN[kind]).to_pylist())
         if not all(is_new):
             table = table.filter(pa.array(is_new, pa.bool_()))
@@ -63,7 +62,8 @@ class Batch:
             self._waiting[kind].append(table)
             self._waiting_bytes += table.nbytes
             if self._waiting_bytes >= FLUSH_BYTES:
-                self._flush()
+                with storing(self._folder):
+                    self._flush()
         return table
 
     def _flush(self) -> None:

@@ -224,6 +224,10 @@ class Manifest:
         """Take the paths of deleted files off the list of dead ones."""
         self.db.executemany("DELETE FROM dead WHERE path = ?", [(path,) for path in paths])
 
+    def supersede(self, ids: Sequence[bytes]) -> None:
+        """Enter ids of observations that a later one corrects."""
+        self.db.executemany("INSERT OR IGNORE INTO superseded VALUES (?)", [(each,) for each in ids])
+
     def superseded(self) -> list[bytes]:
         """Return the ids of observations that a later one corrects."""
         return [each for (each,) in self.db.execute("SELECT id FROM superseded ORDER BY id")]

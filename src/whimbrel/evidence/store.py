@@ -253,7 +253,7 @@ class Evidence:
 
     def remember(self, key: str, value: str) -> None:
         """Keep a small setting; within a batch it is kept when the batch is."""
-        with self._manifest.transaction():
+        with self._manifest.transaction(), storing(self._manifest.path):
             self._manifest.db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (key, value))
 
     def recall(self, key: str) -> str | None:
