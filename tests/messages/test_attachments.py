@@ -64,7 +64,7 @@ def _kinds(filename: str, payload: bytes, declared: str = "application/octet-str
         (b"#!/bin/sh\n", "", "text/x-shellscript"),
         (b"@echo off\r\n", "", "application/x-bat"),
         (b"<html><p>", "", "text/html"),
-        (b"Set x = CreateObject(\"a\")\nOn Error Resume Next\n", "", "text/vbscript"),
+        (b'Set x = CreateObject("a")\nOn Error Resume Next\n', "", "text/vbscript"),
         (b"x = 1", "vbs", "text/vbscript"),
         (b"\xff\xfex\0 \0=\0", "js", "text/javascript"),
         (b"Received: from a\nFrom: b\n\n", "", "message/rfc822"),

@@ -1,6 +1,7 @@
 """Visible text and URLs of HTML: against a real tree builder on real mail, and on what hides text."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ def test_too_many_urls() -> None:
 
 
 # Each is quadratic somewhere: in trees, in backtracking, or where an unclosed thing is looked for again and again.
-SHAPES = {
+SHAPES: dict[str, Callable[[int], str]] = {
     "formatting": lambda n: "".join(f"<b {index}>" for index in range(n)) + "x</b>" * n,
     "attributes": lambda n: "<a " + " ".join(f"a{index}=1" for index in range(n)) + ">",
     "depth": lambda n: "<div style='color:red'><div>" * n + "x" + "</div>" * n,

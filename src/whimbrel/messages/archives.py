@@ -1,8 +1,8 @@
 """What an archive holds, told without unpacking it.
 
-A zip file's directory is read, not its data; one zip inside a zip is read as well, up to a bound.  Tar and gzip have no directory:
-as much of them is unpacked as the bounds allow, into memory, once.  Every number that a file states about itself is only
-compared, never believed: no buffer is made by it.
+A zip file's directory is read, not its data; one zip inside a zip is read as well, up to a bound.  Tar and gzip have
+no directory: as much of them is unpacked as the bounds allow, into memory, once.  Every number that a file states
+about itself is only compared, never believed: no buffer is made by it.
 """
 
 import re
@@ -166,7 +166,9 @@ def _inflated(packed: bytes, wbits: int, most: int) -> tuple[bytes, bool]:
 def gzip_contents(payload: bytes, where: str = "") -> Contents:
     """Return the members of a gzip file: those of the tar file in it, or the one name that its header gives."""
     inflated, more = _inflated(payload, zlib.MAX_WBITS | 16, MAX_UNPACKED_OCTETS)
-    defects = (Defect("archive bomb", where),) if more and len(inflated) > _BOMB_RATIO * len(payload) else ()
+    defects: tuple[Defect, ...] = (
+        (Defect("archive bomb", where),) if more and len(inflated) > _BOMB_RATIO * len(payload) else ()
+    )
     if inflated.startswith(b"ustar", 257):
         contents = tar_contents(inflated, where)
         return Contents(contents.members, contents.defects + defects)

@@ -1,4 +1,4 @@
-"""Files in a message: what they are by content, their digest, what an archive among them holds, and what they pretend."""
+"""Files in a message: what they are by content, what an archive among them holds, and what they pretend."""
 
 import hashlib
 import re
@@ -19,7 +19,8 @@ _RUNNABLE = frozenset(
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})[\s.]*$")
 # A harmless-looking extension in front of the true one, with or without the blanks that push that one out of sight.
 _DOUBLE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}[\s_.]*\.([A-Za-z0-9]{1,8})[\s.]*$")
-# Marks that turn the direction of writing, so that `gpj.exe` reads as `exe.jpg` (Unicode Technical Report 36, section 2.10).
+# Marks that turn the direction of writing, so that `gpj.exe` reads as `exe.jpg` (Unicode Technical Report 36,
+# section 2.10).
 _TURNED = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 _PROGRAMS = frozenset(

@@ -1,7 +1,7 @@
 """What a file is by its content: a table of magics, and a few looks into what magics cannot tell.
 
-Our own table, because the answer is evidence that is stored and compared: it must not depend on the libmagic of the machine.
-Types are media types where IANA has one, the customary `x-` form elsewhere.
+Our own table, because the answer is evidence that is stored and compared: it must not depend on the libmagic of the
+machine. Types are media types where IANA has one, the customary `x-` form elsewhere.
 """
 
 import re
@@ -96,7 +96,8 @@ _RIFF = {
 # The text at the beginning that text types are told by.
 _LOOKED_AT_OCTETS = 4_096
 
-# EICAR's test file is this text, alone or followed by white space (eicar.org, 2003); in two pieces, so that no scanner finds this file.
+# EICAR's test file is this text, alone or followed by white space (eicar.org, 2003); in two pieces, so that no
+# scanner finds this file.
 _EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 _HTML = re.compile(

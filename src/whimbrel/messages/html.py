@@ -3,9 +3,10 @@
 Why no tree
 -----------
 A tree builder follows the adoption agency and foster parenting of the HTML standard, which copy nodes: 40 kB of
-`<b 0><b 1>...x</b>x</b>` cost lexbor 4.6 s and 1.3 GB, and a guard in front of it must read tags just as lexbor does, or a quote
-in the wrong place hides the rest from the guard.  Such a guard is a whole tokenizer already.  So there is only the
-tokenizer, and beside it the one thing that visibility needs of a tree: which styled elements are open (`_Scope`).
+`<b 0><b 1>...x</b>x</b>` cost lexbor 4.6 s and 1.3 GB, and a guard in front of it must read tags just as lexbor does,
+or a quote in the wrong place hides the rest from the guard.  Such a guard is a whole tokenizer already.  So there is
+only the tokenizer, and beside it the one thing that visibility needs of a tree: which styled elements are open
+(`_Scope`).
 
 The tokenizer is WHATWG HTML section 13.2.5 as regular expressions with possessive repeats.  Each token consumes what it
 looked at, an unclosed one to the end of the text, so every character is read a bounded number of times.
@@ -52,7 +53,8 @@ class HtmlReading(NamedTuple):
 _ATTRIBUTES = (
     r"""(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?+)?+)*+[\s/]*+"""
 )
-# Groups: slash, name, attributes; attributes of an element whose content is raw (13.2.5.2 to 13.2.5.4) and goes with it.
+# Groups: slash, name, attributes; attributes of an element whose content is raw (13.2.5.2 to 13.2.5.4) and goes
+# with it.
 # A tag without quotes ends at the next `>`, which is the quick way and the common one.
 _TOKEN = re.compile(
     rf"""<(?:(?i:(script|style|title|noembed|noframes)(?=[\s/>])({_ATTRIBUTES})(?:>|\Z)"""
@@ -177,9 +179,15 @@ class _Scope:
 
 
 # What a text must hold (in lower case) for any of it to be hidden by other means than one colour for letter and ground.
-_MAY_HIDE = ("hidden", "display", "mso-hide", "opacity", "font-size", "&#")
-_HIDES = re.compile(
-    r"hidden|display\s*:\s*none|mso-hide|opacity|font-size\s*:\s*(?:[01](?!\d)|0|\.)|style\s*=\s*[^>]{0,256}&"
+# One expression a word, each beginning with a literal that `re` can search for, run only where the word is there at
+# all.
+_MAY_HIDE = (
+    ("hidden", re.compile("hidden")),
+    ("display", re.compile(r"display\s*:\s*none")),
+    ("mso-hide", re.compile("mso-hide")),
+    ("opacity", re.compile("opacity")),
+    ("font-size", re.compile(r"font-size\s*:\s*(?:[01](?!\d)|0|\.)")),
+    ("&#", re.compile(r"style\s*=\s*[^>]{0,256}&")),
 )
 # The look-behinds stand behind the literal, so that `re` can search for the literal.
 _GROUNDS = tuple(
@@ -194,7 +202,7 @@ _LETTERS = tuple(
 def _may_hide(html: str) -> bool:
     """Tell whether the tags' styles must be followed at all: most mail hides nothing and can be read faster."""
     lower = html.lower()
-    if any(word in lower for word in _MAY_HIDE) and _HIDES.search(lower):
+    if any(word in lower and hiding.search(lower) for word, hiding in _MAY_HIDE):
         return True
     grounds = {colour for pattern in _GROUNDS for colour in pattern.findall(lower)}
     if not grounds:

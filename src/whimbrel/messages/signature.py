@@ -1,19 +1,21 @@
 """A near-duplicate sketch whose parts are compared by equality alone.
 
 The analysis puts two messages into one campaign where they share a key, and verifies nothing: so a key must be right by
-itself.  Each key is one band of a MinHash (Broder 1997; banding: Leskovec, Rajaraman, Ullman, section 3.4): five minima over
-the set of the text's content words.  Sets of Jaccard similarity s share a band with probability s^5, and one of eight with
-1 - (1 - s^5)^8: 0.96 at s = 0.8, 0.87 at 0.74 (15 % of words changed), 0.02 at 0.3, and 3e-6 at 0.05.
+itself.  Each key is one band of a MinHash (Broder 1997; banding: Leskovec, Rajaraman, Ullman, section 3.4): five
+minima over the set of the text's content words.  Sets of Jaccard similarity s share a band with probability s^5, and
+one of eight with 1 - (1 - s^5)^8: 0.96 at s = 0.8, 0.87 at 0.74 (15 % of words changed), 0.02 at 0.3, and 3e-6 at
+0.05.
 
-Why words, and not shingles of several: a changed word breaks every shingle it is in, so shingles need short bands for the
-same recall, and then a few shared phrases make a key.  What makes single words unsafe is that all long texts share the
-common ones; so those (and all of three letters) do not count.  Nor does what differs between copies: numbers, URLs,
-e-mail addresses, letters in no order a mouth could say, case, punctuation.  What follows a signature mark or a
-mailing list's ruler is the footer of the list, not the text.
+Why words, and not shingles of several: a changed word breaks every shingle it is in, so shingles need short bands for
+the same recall, and then a few shared phrases make a key.  What makes single words unsafe is that all long texts
+share the common ones; so those (and all of three letters) do not count.  Nor does what differs between copies:
+numbers, URLs, e-mail addresses, letters in no order a mouth could say, case, punctuation.  What follows a signature
+mark or a mailing list's ruler is the footer of the list, not the text.
 
-Measured on the SpamAssassin and phishing mail (8,931 texts).  Recall: share of spam and phishing texts with a key in common with a copy in which
-that part of all words was replaced by random other words.  Ham: pairs with a key in common, and how many of them
-share less than 0.2 (0.3) of their raw words.  Mixed: clusters of all keys holding both ham and spam.
+Measured on the SpamAssassin and phishing mail (8,931 texts).  Recall: share of spam and phishing texts with a key in
+common with a copy in which that part of all words was replaced by random other words.  Ham: pairs with a key in
+common, and how many of them share less than 0.2 (0.3) of their raw words.  Mixed: clusters of all keys holding both
+ham and spam.
 
 | words   | bands | rows | stop words | 5 %  | 10 % | 15 % | 20 % | 30 % | ham pairs | < 0.2 | < 0.3 | mixed |
 |---------|-------|------|------------|------|------|------|------|------|-----------|-------|-------|-------|
@@ -25,8 +27,8 @@ share less than 0.2 (0.3) of their raw words.  Mixed: clusters of all keys holdi
 | 1       | 8     | 4    | yes        | 0.96 | 0.94 | 0.87 | 0.80 | 0.53 | 1,573     | 18    | 37    | 3     |
 | **1**   | **8** | **5**| **yes**    | 0.97 | 0.91 | 0.80 | 0.66 | 0.38 | 1,487     | 4     | 23    | 1     |
 
-The pairs left below 0.3 are issues of one newsletter in one frame, and one mail quoting another.  A copy need not match every other copy: in a
-campaign of many, keys of the template itself survive, and clusters join through them.
+The pairs left below 0.3 are issues of one newsletter in one frame, and one mail quoting another.  A copy need not
+match every other copy: in a campaign of many, keys of the template itself survive, and clusters join through them.
 
 Texts without blanks between words (Han, Kana, Thai and their like) count pairs of neighbouring characters as words.
 The values must never change: they are stored.  A golden test pins them.

@@ -1,12 +1,13 @@
 """Web addresses: found in text, and resolved to the host that a click would reach.
 
-`find_urls` stops at the only two signs every address has, `:` before a slash and `.` before a letter, and looks around each stop
-inside bounds: ordinary text has few such stops, and `re` finds them quickly.  Beside linkify-it-py on every fourth text of the
-SpamAssassin and phishing mail: 2.4 found a text by each (it finds e-mail addresses besides), in a twentieth of its time or less.
+`find_urls` stops at the only two signs every address has, `:` before a slash and `.` before a letter, and looks
+around each stop inside bounds: ordinary text has few such stops, and `re` finds them quickly.  Beside linkify-it-py
+on every fourth text of the SpamAssassin and phishing mail: 2.4 found a text by each (it finds e-mail addresses
+besides), in a twentieth of its time or less.
 
-`resolve_url` undoes what spam does to hide a host, in the order a browser would (WHATWG URL Standard, section 4.4): white
-space inside, back slashes, missing slashes, `user@`, percent-encoding, addresses in decimal, octal or hex.  Behind a known
-redirector the true host is the target's.
+`resolve_url` undoes what spam does to hide a host, in the order a browser would (WHATWG URL Standard, section 4.4):
+white space inside, back slashes, missing slashes, `user@`, percent-encoding, addresses in decimal, octal or hex.
+Behind a known redirector the true host is the target's.
 """
 
 import re
