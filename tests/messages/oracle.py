@@ -51,7 +51,7 @@ def theirs(raw: bytes) -> Opinion:
 
 
 def _has_children(part: Message) -> bool:
-    # The oracle also parses reports (message/delivery-status, ...) and stubs (message/partial, ...): to us they are leaves.
+    # The oracle also parses reports (message/delivery-status) and stubs (message/partial): leaves to us.
     return part.is_multipart() and (part.get_content_maintype() != "message" or part.get_content_type() in MESSAGES)
 
 

@@ -1,4 +1,4 @@
-"""Golden messages: `tests/golden/messages/<case>/` holds input.eml, expected.json and a readme that says what it is about.
+"""Golden messages: `tests/golden/messages/<case>/` holds input.eml, expected.json and a readme saying what it is about.
 
 Cases of one's own that must not ship go into `tests/golden/messages/private/`, which git ignores, and run as well.
 """

@@ -129,8 +129,11 @@ def decode_text(payload: bytes, charset: str, where: str, defects: list[Defect])
         defects.append(Defect("unknown charset", where))
     elif codec != "ascii":
         try:
-            return payload.decode(codec)
-        except UnicodeDecodeError:
+            text = payload.decode(codec)
+            if codec == "utf-7":  # Python's lets lone surrogates through, which no one can store
+                text.encode("utf-8")
+            return text  # noqa: TRY300 - the ladder goes on below where this rung breaks
+        except UnicodeError:
             if codec == "cp1252":  # declared Latin-1, with bytes that Windows-1252 leaves undefined
                 return payload.decode("cp1252", "replace")
     if codec is not None:

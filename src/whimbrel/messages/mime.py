@@ -234,7 +234,7 @@ class _Walk:
         content = parse_content_type(value)
         if not content.valid:
             self.defects.append(Defect("bad content type", where))
-        if len(content.parameters) == bounds.PARAMETERS:
+        if value.count(b";") > bounds.PARAMETERS:
             self.defects.append(Defect("too many parameters", where))
         return content
 

@@ -46,7 +46,9 @@ def parse_parameters(text: str) -> dict[str, str]:
     """Return the parameters of a structured value, names in lower case; the first of a name wins."""
     parameters: dict[str, str] = {}
     position = text.find(";")
-    while position >= 0 and len(parameters) < bounds.PARAMETERS:
+    for _ in range(bounds.PARAMETERS):
+        if position < 0:
+            break
         match = _PARAMETER.match(text, position)
         if match is None:
             position = text.find(";", position + 1)
