@@ -2,11 +2,12 @@
 
     python bench/received.py PHISHING_FOLDER MAIL_FOLDER
 
-PHISHING_FOLDER: the unpacked phishing mail, whose `X-Sender-IP` is the connecting client; the reader gets the Received lines
-only.  Two figures: with Microsoft's own servers told, and with trust inferred from the chains alone.  MAIL_FOLDER: the shipped
-mail (`spamassassin/`): who is inferred to be ours, and how many clients the spam then has.
+PHISHING_FOLDER: the unpacked phishing mail, whose `X-Sender-IP` is the connecting client; the reader gets the Received
+lines only.  Two figures: with Microsoft's own servers told, and with trust inferred from the chains alone.
+MAIL_FOLDER: the shipped mail (`spamassassin/`): who is inferred to be ours, and how many clients the spam then has.
 """
 
+# ruff: noqa: E501 - tables are printed by whole lines
 import re
 import sys
 import time
@@ -69,7 +70,9 @@ def against_truth(title: str, mail: list[tuple[Path, str, list[Hop]]], trust: Tr
         exact += client is not None and parse_address(truth) == client.peer
         if not agrees(truth, client.peer if client else None):
             redacted = "the truth is redacted" if PLACEHOLDER.search(truth) else "the truth is whole"
-            why = re.sub(r"line \d+", "a line", absence(hops, trust) or f"{hops[client.hop_index].form}: another peer")  # type: ignore[union-attr]
+            # type: ignore[union-attr]
+            named = f"{hops[client.hop_index].form}: another peer" if client else absence(hops, trust) or ""
+            why = re.sub(r"line \d+", "a line", named)
             misses[redacted, why] += 1
     right = len(judged) - sum(misses.values())
     whole = sum(not PLACEHOLDER.search(truth) for _, truth, _ in judged)
@@ -111,7 +114,7 @@ def _inside(network: str, trust: Trust) -> bool:
 
 
 def cost(values: list[list[bytes]]) -> None:
-    """Print microseconds of CPU a message for its Received lines, and how the time grows with a hostile line's length."""
+    """Print microseconds of CPU a message for its Received lines, and its growth with a hostile line's length."""
     best = min(_seconds(values) for _ in range(PASSES))
     lines = sum(map(len, values))
     print(

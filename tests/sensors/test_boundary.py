@@ -1,4 +1,5 @@
 """Who connected, and which servers are ours."""
+# ruff: noqa: E501 - a line of mail is one line here
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,5 @@
 """Nothing a client says, and nothing its owner puts into DNS, makes the reader report an address of their choice."""
+# ruff: noqa: E501 - a line of mail is one line here
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from whimbrel.wire.received import FETCHMAIL, LINE_CHARACTERS, LOCAL, NAME_CHARA
 
 REAL = "192.0.2.77"
 FAKE = "198.51.100.66"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DATE = "; Thu, 22 Aug 2002 12:34:53 +0100"
 
 # What a hostile client may say: pieces of every server's own writing, with an address of its choice.
@@ -124,7 +126,7 @@ def test_any_bytes_are_read_and_digested_as_one_unfolded_line(value: bytes) -> N
 @given(st.lists(_PIECES, max_size=40))
 @settings(max_examples=300)
 def test_any_mixture_of_shapes_is_read(pieces: list[str]) -> None:
-    parse_received("from ".encode() + " ".join(pieces).encode())
+    parse_received(b"from " + " ".join(pieces).encode())
 
 
 @given(st.lists(st.sampled_from([" ", "\n ", "\r\n\t", "  "]), min_size=20, max_size=20))
@@ -142,8 +144,7 @@ def test_a_hostile_line_is_read_no_further_than_the_bound(unit: str) -> None:
     head = "from " + unit * (LINE_CHARACTERS // len(unit) + 1)
     short, long = (head[:LINE_CHARACTERS] + unit * times for times in (0, 50_000))
     first, second = parse_received(short.encode()), parse_received(long.encode())
-    assert first[:-3] == second[:-3] if isinstance(first, tuple) else first.address == second.address
-    assert (first.form, first.helo, first.by, first.at) == (second.form, second.helo, second.by, second.at)
+    assert (first.address, first.form, first.helo, first.at) == (second.address, second.form, second.helo, second.at)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_dates(text: str, expected: datetime | None) -> None:
 def test_a_date_as_written_is_the_instant_meant(local: datetime, offset_minutes: int) -> None:
     local = local.replace(microsecond=0)
     sign, minutes = ("-" if offset_minutes < 0 else "+"), abs(offset_minutes)
-    month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[local.month - 1]
+    month = _MONTHS[local.month - 1]
     text = f"{local.day} {month} {local.year} {local:%H:%M:%S} {sign}{minutes // 60:02}{minutes % 60:02}"
     at = parse_received(f"by mx.example.org (Postfix, from userid 0) id 1; {text}".encode()).at
     assert at == local.replace(tzinfo=UTC) - timedelta(minutes=offset_minutes)

@@ -1,39 +1,45 @@
 """Who connected to us: the trust boundary in a chain of `Received` lines.
 
-Every server that takes a message puts its line on top.  So the topmost line is ours by definition, and each line is as good
-as the server that wrote it: the peer that our line names is a fact; whether the next line is one as well depends on whether that
-peer is ours.  The walk goes down from the top over servers we trust to the first peer that is not ours.  Below it everything may
-be forged.
+Every server that takes a message puts its line on top.  So the topmost line is ours by definition, and each line is as
+good as the server that wrote it: the peer that our line names is a fact; whether the next line is one as well depends
+on whether that peer is ours.  The walk goes down from the top over servers we trust to the first peer that is not
+ours.  Below it everything may be forged.
 
-What errors cost.  *Trusting too much* moves the boundary down into lines that a spammer wrote: he goes free and an innocent of
-his choice is accused.  *Trusting too little* accuses our own relay, or a mailing list's server: a relay that carries our good mail
-too, which the policy sees as ham, so that it is seldom listed; but the spammer behind it stays unseen.  The first is worse, and
-somebody else pays for it.  So the walk stops at a peer unless trust is told or well shown, and a line of ours that tells no address
-(not of the known local hand-overs) ends the walk with no client at all.
+What errors cost.  *Trusting too much* moves the boundary down into lines that a spammer wrote: he goes free and an
+innocent of his choice is accused.  *Trusting too little* accuses our own relay, or a mailing list's server: a relay
+that carries our good mail too, which the policy sees as ham, so that it is seldom listed; but the spammer behind it
+stays unseen.  The first is worse, and somebody else pays for it.  So the walk stops at a peer unless trust is told or
+well shown, and a line of ours that tells no address (not of the known local hand-overs) ends the walk with no client
+at all.
 
-What shows that a peer P is ours, from chains alone.  No single line can, for P may have written all the lines below.  But:
+What shows that a peer P is ours, from chains alone.  No single line can, for P may have written all the lines below.
+But:
 
-own name   our topmost lines carry our servers' names (`by`), and fetchmail's lines name the mailboxes that were emptied.  A peer
-           whose looked-up name, confirmed by the server (name -> address -> name), is one of these names is ours: nobody else controls
-           that zone.  HELO, unconfirmed names and `by` names of lower lines never count.
-forwards   a server which hands on what strangers gave it *for somebody else than our recipient* (a forwarding or subscribed address:
-           the `for` of its line is not of the same domain as the `for` of ours).  Asked of it: many messages, a fair share of what the
-           receiver gets, over many days by our own clock; nearly every time its own line is the next one; and a wide *fan-in*:
-           the peers in its lines come from many networks.  Measured on the SpamAssassin mail the fan-in splits cleanly: 40 or more
-           networks for the collectors' relays and their lists, at most 7 for everybody else, among them newsletter houses (cnet: 1),
-           slashdot (0), yahoogroups (3 a host) and the busiest spammer (0).
-pool       a provider's inner servers are thousands of IPv6 addresses which each appear once (Exchange Online).  The same is asked of a
-           whole IPv6 network (/64, /48, /32), which must hold many hosts; the recipient does not change there, so that is not
-           asked.  IPv4 networks are never inferred whole: list hosters and spammers are neighbours there.
+own name   our topmost lines carry our servers' names (`by`), and fetchmail's lines name the mailboxes that were
+           emptied.  A peer whose looked-up name, confirmed by the server (name -> address -> name), is one of these
+           names is ours: nobody else controls that zone.  HELO, unconfirmed names and `by` names of lower lines never
+           count.
+forwards   a server which hands on what strangers gave it *for somebody else than our recipient* (a forwarding or
+           subscribed address: the `for` of its line has another domain than the `for` of ours).  Asked of it: many
+           messages, a fair share of what the receiver gets, over many days by our own clock; nearly every time its own line is the next
+           one; and a wide *fan-in*: the peers in its lines come from many networks.  Measured on the SpamAssassin mail
+           the fan-in splits cleanly: 39 or more networks for relays, lists and backup MXs, at most 7 for
+           everybody else, among them newsletter houses (cnet: 1), slashdot (0), yahoogroups (3 a host) and the busiest
+           spammer (0).
+pool       a provider's inner servers are thousands of IPv6 addresses which each appear once (Exchange Online).  The
+           same is asked of a whole IPv6 network (/64, /48, /32), which must hold many hosts; the recipient does not
+           change there, so that is not asked.  IPv4 networks are never inferred whole: list hosters and spammers are
+           neighbours there.
 
-What remains.  A spammer who mails us from one address for two weeks, for at least a hundredth of our mail, and each time forges a
-well-made line of his own with ever new networks and another recipient, would be taken for a forwarder; then he frames others.
-That is why every inferred server is recorded with its counts, to be read by a person, and why trust told is better than
-trust inferred.  A backup MX (it does not change the recipient) looks like an internet provider's smarthost and is not
-inferred: tell it.
+What remains.  A spammer who mails us from one address for two weeks, for at least a hundredth of our mail, and each
+time forges a well-made line of his own with ever new networks and another recipient, would be taken for a forwarder;
+then he frames others. That is why every inferred server is recorded with its counts, to be read by a person, and why
+trust told is better than trust inferred.  A backup MX (it does not change the recipient) looks like an internet
+provider's smarthost and is not inferred: tell it.
 
-The learner keeps the chains with the smallest digests (a bottom-k sample; Cohen and Kaplan 2007), so that its result is a function of
-the set of chains alone: any order, any split among workers, and the same mail read twice give the same trust, in bounded memory.
+The learner keeps the chains with the smallest digests (a bottom-k sample; Cohen and Kaplan 2007), so that its result
+is a function of the set of chains alone: any order, any split among workers, and the same mail read twice give the
+same trust, in bounded memory.
 """
 
 import ipaddress
@@ -56,9 +62,9 @@ TRUST_VERSION: Final = 1
 # Chains kept and lines kept of each: 8,192 of some 6 lines are about 30 MB, and know a share of 1 % to 0.1 %.
 SAMPLE_CHAINS: Final = 8_192
 CHAIN_LINES: Final = 16
-# What is asked of a forwarder or a pool.  Fan-in: the gap measured on the SpamAssassin mail is 7 to 40 networks, 20 is its middle
-# on a logarithmic scale.  Chains, share, days: the weakest relay there has 224 chains, 4.7 %, 49 days; the lines' own forms
-# vary (a peer that submits mail by itself, a lost line), so nearly all must be its own, not all.
+# What is asked of a forwarder or a pool.  Fan-in: the gap measured on the SpamAssassin mail is 7 to 40 networks, 20 is
+# its middle on a logarithmic scale.  Chains, share, days: the weakest relay there has 224 chains, 4.7 %, 49 days; the
+# lines' own forms vary (a peer that submits mail by itself, a lost line), so nearly all must be its own, not all.
 LEAST_CHAINS: Final = 30
 LEAST_SHARE: Final = 0.01
 LEAST_DAYS: Final = 14
@@ -93,7 +99,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     version: int = TRUST_VERSION
 
     def holds(self, hop: Hop) -> bool:
-        """Tell whether a line's peer is ours: by address, or by a confirmed name that is one of, or below, those told."""
+        """Tell whether a line's peer is ours: by address, or by a confirmed name at or below one told."""
         if hop.address is None:
             return False
         if _within(hop.address, self.all_networks()):
@@ -138,7 +144,7 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 def connecting_client(hops: Sequence[Hop], trust: Trust) -> Connection | None:
-    """Return the first peer from the top (newest line first) that is not ours; None where there is none (see `absence`)."""
+    """Return the first peer from the top that is not ours; None where there is none (see `absence`)."""
     found = _walk(hops, trust)
     return found if isinstance(found, Connection) else None
 
@@ -150,7 +156,8 @@ def absence(hops: Sequence[Hop], trust: Trust) -> str | None:
 
 
 def parse_trust(texts: Iterable[str]) -> Trust:
-    """Read what the operator told: addresses, networks (CIDR), and host names, which stand for all names below them too.
+    """Read what the operator told: addresses, networks (CIDR), and host names, which stand for all names below them
+    too.
 
     Raises ConfigError with one line that names the bad value.
     """
@@ -301,15 +308,14 @@ def _round(chains: Sequence[Sequence[Hop]], trust: Trust, names: frozenset[str])
 
 
 def _outermost(found: Sequence[Inferred]) -> list[Inferred]:
-    """Leave out what lies in a network that was found as well."""
-    networks = [ipaddress.ip_network(one.network) for one in found]
-    return [
-        one
-        for one, network in zip(found, networks, strict=True)
-        if not any(
-            network != other and network.version == other.version and network.subnet_of(other) for other in networks
-        )  # type: ignore[arg-type]
-    ]
+    """Leave out the networks that lie in another one that was found as well."""
+    networks = tuple(one.network for one in found)
+    return [one for one in found if not any(_lies_in(one.network, other) for other in networks)]
+
+
+def _lies_in(inner: str, outer: str) -> bool:
+    address, _, bits = inner.partition("/")
+    return int(bits) > int(outer.partition("/")[2]) and _within(address, (outer,))
 
 
 def _candidates(address: str) -> tuple[str, ...]:
@@ -319,7 +325,7 @@ def _candidates(address: str) -> tuple[str, ...]:
 
 
 def _own_names(chains: Iterable[Sequence[Hop]]) -> frozenset[str]:
-    """Return the names that our topmost lines give our own servers, and fetchmail's mailboxes, each seen often enough."""
+    """Return the names that our topmost lines give our own servers, and fetchmail's mailboxes, each seen often."""
     counts: Counter[str] = Counter()
     for hops in chains:
         counts.update({_receiver(hops), *(hop.rdns for hop in hops if hop.form == FETCHMAIL and hop.rdns is not None)})
@@ -333,7 +339,7 @@ def _receiver(hops: Sequence[Hop]) -> str:
 
 
 def _same_machine(by: str, hop: Hop) -> bool:
-    """Tell whether a `by` is the peer's own name: as looked up, as said, or with the same first label (inner and outer names)."""
+    """Tell whether a `by` is the peer's own name: as looked up, as said, or by its first label."""
     label = by.partition(".")[0]
     return any(label == name.partition(".")[0].lower() for name in (hop.helo, hop.rdns) if name is not None)
 

@@ -1,7 +1,7 @@
 """One `Received` line to a `Hop`: what the receiving server itself says about the machine that connected to it.
 
-A line is written by the server that took the message, but it quotes two strangers.  HELO is whatever the client chose to
-say.  The looked-up name (rDNS) is whatever the owner of the address put into DNS.  Only the address of the TCP
+A line is written by the server that took the message, but it quotes two strangers.  HELO is whatever the client chose
+to say.  The looked-up name (rDNS) is whatever the owner of the address put into DNS.  Only the address of the TCP
 connection is the server's own knowledge, and each mail server has its own place for it:
 
     Postfix, Sendmail   from HELO (RDNS [ADDRESS])            Sendmail: (IDENT@RDNS [ADDRESS] (may be forged))
@@ -13,21 +13,24 @@ connection is the server's own knowledge, and each mail server has its own place
     CommuniGate         from [ADDRESS] (HELO HELO)
     MDaemon, old ones   from HELO [ADDRESS]
 
-So the rules are these, in this order, and they do not ask which server it is (its name in the line could be quoted text, too):
+So the rules are these, in this order, and they do not ask which server it is (its name in the line could be quoted
+text, too):
 
 1. An address in the parentheses that follow the first word wins over that word, which then is a claim or a name.
-2. In such a group the address stands first (Exim) or last (the others).  Where both places hold one and they differ, somebody
+2. In such a group the address stands first (Exim) or last (the others).  Where both places hold one and they differ,
+somebody
    quoted an address: the hop is `ambiguous` and has none.
 3. The first word is the address only in brackets, or where an EHLO stands beside it, and no group holds another.
-4. HELO, as these servers write it, holds no blank and no parenthesis (Postfix replaces them, Sendmail refuses them, qmail
+4. HELO, as these servers write it, holds no blank and no parenthesis (Postfix replaces them, Sendmail refuses them,
+qmail
    replaces them, Exim puts the address before it).  A server that copies anything gives a line in which a second
    peer group stands before a second ` by `: `ambiguous` again.
 
 An error costs an innocent his mail; a hop without an address costs one observation.  So doubt always means: no address.
 
 Everything is bounded: a line is read up to `LINE_CHARACTERS`, and the expressions repeat only possessively, so that the
-time is linear.  What follows `by` (queue ids, recipients, envelope senders) is searched for the product's name, the protocol and
-the date, never for an address.
+time is linear.  What follows `by` (queue ids, recipients, envelope senders) is searched for the product's name, the
+protocol and the date, never for an address.
 """
 
 import re
@@ -44,7 +47,8 @@ LINE_CHARACTERS: Final = 4_096
 # A name in DNS has at most 255 octets (RFC 1035, section 2.3.4); a longer claim is cut.
 NAME_CHARACTERS: Final = 255
 
-# How far the server's product and protocol are looked for; the longest seen (Exchange with its cipher) has 110 characters.
+# How far the server's product and protocol are looked for; the longest seen (Exchange with its cipher) has 110
+# characters.
 _SERVER_CHARACTERS: Final = 256
 # The same relays and servers write line after line; 4,096 entries of at most a line each stay under 20 MB.
 _CACHED: Final = 4_096
@@ -55,7 +59,8 @@ AMBIGUOUS: Final = "ambiguous"  # two addresses could be the peer's: somebody qu
 CLAIM: Final = "claim"  # a peer is named, without its address
 UNREAD: Final = "unread"  # none of the shapes above
 
-# What an address may be made of (`parse_address` decides); 45 characters is the longest (RFC 4291, section 2.2, form 3).
+# What an address may be made of (`parse_address` decides); 45 characters is the longest (RFC 4291, section 2.2, form
+# 3).
 _ADDRESS = r"(?:[Ii][Pp][Vv]6:)?+[0-9A-Fa-f:.]{2,45}+(?:%\w{1,15}+)?+"
 _GROUP_BODY = r"\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)"  # parentheses within parentheses, three deep
 
@@ -81,12 +86,15 @@ _SUBMITTED = re.compile(r"\([\w.:-]++@localhost\)|\(localhost \[\[UNIX: localhos
 _EXIM_DETAIL = re.compile(r"(?:port|helo|ident)=|account ")
 _PROTOCOL = re.compile(r" (?:with|via) (?:Microsoft )?([A-Za-z][A-Za-z0-9-]*+)")
 _RECIPIENT = re.compile(r" for <?[^<>@\s]{1,128}+@([\w.-]{1,255}+)")
-# Servers that look the name's addresses up as well, and write a name only where the peer's is among them (or say otherwise).
+# Servers that look the name's addresses up as well, and write a name only where the peer's is among them (or say
+# otherwise).
 _CONFIRMING = frozenset({"postfix", "sendmail", "exim"})
 _FORM = re.compile(
-    r"(?P<postfix>\(Postfix)|(?P<exim>\(Exim)|(?P<exchange>Microsoft |Frontend Transport|Internet Mail Service|with mapi)"
+    r"(?P<postfix>\(Postfix)|(?P<exim>\(Exim)|(?P<exchange>Microsoft |Frontend Transport|Internet Mail Service"
+    r"|with mapi)"
     r"|(?P<sendmail>\((?:[\w+.-]{1,20}[/ -])?8\.\d{1,2}[./ab)])|(?P<fetchmail>\(fetchmail|with (?:IMAP|POP3) \()"
-    r"|(?P<mdaemon>MDaemon)|(?P<domino>Lotus |Domino)|(?P<communigate>CommuniGate)|(?P<powermta>PowerMTA)|(?P<qmail>\(qmail|\(qp )"
+    r"|(?P<mdaemon>MDaemon)|(?P<domino>Lotus |Domino)|(?P<communigate>CommuniGate)|(?P<powermta>PowerMTA)"
+    r"|(?P<qmail>\(qmail|\(qp )"
     r"|(?P<courier>\(Courier|\(\w{8}\.\w{8}\.)|(?P<local> with (?:local|LMTP|lmtp|qmail-scanner|stdio)|, from userid)"
 )
 _LOCAL_START = ("(qmail ", "(from ", "(EGP: ", "(nullmailer ", "(cpmta ", "via dmail")
@@ -96,11 +104,13 @@ _DATE = re.compile(
     r"(?P<day>[0-9]{1,2})[ -](?P<month>[A-Za-z]{3})[a-z]{0,6}+[ -](?P<year>\d{2,4}) (?P<hour>\d\d?+):(?P<minute>\d\d)"
     r"(?::(?P<second>\d\d)(?:\.\d++)?+)? ?(?P<zone>[+-]\d{4}|[A-Za-z]{1,5})"
 )
-_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 # Nobody's mail server has written a line before SMTP (RFC 772, 1980); and near year 9999 datetime would overflow.
 _EARLIEST_YEAR: Final = 1980
 _LATEST_YEAR: Final = 9998
-# Hours east of Greenwich (RFC 5322, section 4.3); a zone it does not know means "time zone unknown", read as UTC like -0000.
+# Hours east of Greenwich (RFC 5322, section 4.3); a zone it does not know means "time zone unknown", read as UTC like
+# -0000.
 _ZONE_HOURS = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 
 
@@ -108,8 +118,8 @@ def parse_received(value: bytes) -> Hop:
     """Read one `Received` header's raw value, folded or not.
 
     Never raises, whatever the bytes; linear in their number.  `form` names the mail server whose shape the line has, or
-    says why there is no address (`local`, `fetchmail`, `claim`, `ambiguous`, `unread`).  Lines: RFC 5321, section 4.4, and
-    what servers really write (docs/received.md).
+    says why there is no address (`local`, `fetchmail`, `claim`, `ambiguous`, `unread`).  Lines: RFC 5321, section 4.4,
+    and what servers really write (docs/received.md).
     """
     unfolded = b" ".join(value.split())
     trace_sha256 = sha256(unfolded).digest()
@@ -173,7 +183,8 @@ def _peer(first: str, bare: str | None, groups: str) -> tuple[str | None, str | 
             found, name = address, looked_up
         elif _EXIM_DETAIL.match(inner):
             verb = verb or "detail"
-    # Sendmail's own submission. It must be the only group: LOCAL makes a reader walk on, so no client may bring it about.
+    # Sendmail's own submission. It must be the only group: LOCAL makes a reader walk on, so no client may bring it
+    # about.
     if found is None and not verb and len(told) == 1 and _SUBMITTED.match(told[0]):
         return None, _cut(first), None, LOCAL
     boxed = first[:1] == "["
@@ -252,8 +263,8 @@ _NAME = re.compile(r"(?![\d.]+$)[\w.-]++$")  # an address written as a name is n
 def _date_of(text: str) -> datetime | None:
     """Return the time at the line's end, in UTC.
 
-    It stands behind the last semicolon; where none stands there (no semicolon; a comment with one behind the date), the first
-    date behind the first semicolon is taken, or else the first of the line.
+    It stands behind the last semicolon; where none stands there (no semicolon; a comment with one behind the date),
+    the first date behind the first semicolon is taken, or else the first of the line.
     """
     found = _DATE.search(text, text.rfind(";") + 1) or _DATE.search(text, text.find(";") + 1)
     if found is None:
