@@ -94,7 +94,7 @@ def test_not_hidden(shown: str) -> None:
 
 def test_urls() -> None:
     html = (
-        "<base href='http://example.com/d/'><a HREF=x>1</a><a href=\"http://a.com/?a=1&amp;b=2\">2</a><a href='ma\nilto'>"
+        "<base href='http://example.com/d/'><a HREF=x>1</a><a href=\"http://a.com/?a=1&amp;b=2\">2</a><a href='ma\nilto'>"  # noqa: E501
         "<img src=//i.com/1.gif><body background='http://b.com/'><form action=http://f.com/go>"
         "<script src=http://s.com/></script><meta http-equiv=refresh content='0; URL=http://m.com/'><b href=''>"
     )
@@ -141,8 +141,8 @@ def test_nasty_shapes_are_read_to_their_end(shape: str) -> None:
 
 
 PIECES = st.sampled_from(
-    ["<", ">", "</", "<p", "<td", "<table>", "</table>", "<script", "</script>", "<!--", "-->", "-", "=", '"', "'", " ", "hidden", "/",
-     " style='display:none'", " color=red", " bgcolor=red", " href=x", "x", "&#", "&", ";", "\0", "\udc80", "<plaintext>", "<base href=y>"]
+    ["<", ">", "</", "<p", "<td", "<table>", "</table>", "<script", "</script>", "<!--", "-->", "-", "=", '"', "'", " ", "hidden", "/",  # noqa: E501
+     " style='display:none'", " color=red", " bgcolor=red", " href=x", "x", "&#", "&", ";", "\0", "\udc80", "<plaintext>", "<base href=y>"]  # noqa: E501
 )  # fmt: skip
 
 

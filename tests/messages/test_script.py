@@ -13,7 +13,7 @@ from whimbrel.messages.script import script_of
         ("Hello, world", "Latin"),
         ("Größe 12", "Latin"),
         ("Привет, мир http", "Cyrillic"),
-        ("你好，世界", "Han"),
+        ("你好，世界", "Han"),  # noqa: RUF001
         ("これは日本語の文です", "Kana"),
         ("안녕하세요", "Hangul"),
         ("مرحبا", "Arabic"),

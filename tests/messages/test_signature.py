@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from whimbrel.messages.signature import BANDS, signature
 
 TEMPLATE = (
-    "Congratulations, valued customer! Your account has been selected for an exclusive mortgage refinance offer with interest "
+    "Congratulations, valued customer! Your account has been selected for an exclusive mortgage refinance offer with interest "  # noqa: E501
     "rates beginning lower than traditional banks charge. Qualified homeowners receive approval quickly, regardless of "
-    "previous credit problems or bankruptcy. Simply complete our secure application form, and a licensed representative "
-    "will contact you regarding available programs. Thousands of satisfied families already enjoy reduced monthly payments "
+    "previous credit problems or bankruptcy. Simply complete our secure application form, and a licensed representative "  # noqa: E501
+    "will contact you regarding available programs. Thousands of satisfied families already enjoy reduced monthly payments "  # noqa: E501
     "and consolidated debts. This limited promotion expires soon, therefore apply immediately."
 )
 OTHER = (
-    "The kernel patch attached below fixes a race between the scheduler and the driver when an interrupt arrives during "
-    "suspend. I tested it under heavy load overnight using two processors without crashes; previously the machine locked "
+    "The kernel patch attached below fixes a race between the scheduler and the driver when an interrupt arrives during "  # noqa: E501
+    "suspend. I tested it under heavy load overnight using two processors without crashes; previously the machine locked "  # noqa: E501
     "within minutes. Comments about locking order welcome, especially whether spinlocks should cover the queue "
     "structure. Documentation updates follow in a separate patch once everybody agrees the approach looks reasonable."
 )
@@ -37,7 +37,7 @@ def test_values_never_change() -> None:
 
 
 def test_personal_parts_do_not_count() -> None:
-    personal = f"Dear Bob,\n{TEMPLATE.upper()}  \r\n Order 4711 at http://a1.example.com/x?id=99 to bob@example.com. xkqzjvbtrw\n-- \nBob's list"
+    personal = f"Dear Bob,\n{TEMPLATE.upper()}  \r\n Order 4711 at http://a1.example.com/x?id=99 to bob@example.com. xkqzjvbtrw\n-- \nBob's list"  # noqa: E501
     assert set(signature(personal)) & set(signature(TEMPLATE))
     assert signature(TEMPLATE.replace(" ", "\n  ") + " 12345 http://example.com/q7 qwrtzpsdf") == signature(TEMPLATE)
 
@@ -59,7 +59,7 @@ def test_footers_do_not_make_messages_alike() -> None:
 
 
 def test_texts_without_blanks_have_a_signature() -> None:
-    text = "尊敬的客户您的账户已经被选中参加我们的特别优惠活动请立即点击下面的网址完成身份验证否则您的账户将会被冻结谢谢合作"
+    text = "尊敬的客户您的账户已经被选中参加我们的特别优惠活动请立即点击下面的网址完成身份验证否则您的账户将会被冻结谢谢合作"  # noqa: E501
     assert len(signature(text)) == BANDS
     assert set(signature(text)) & set(signature("王先生" + text))
 

@@ -13,7 +13,7 @@ MAX_FILENAME_CHARACTERS = 255
 
 # Extensions that a Windows machine runs at a double click (Outlook's list of blocked attachments, level 1, in part).
 _RUNNABLE = frozenset(
-    "ade adp app bas bat chm cmd com cpl crt dll exe gadget hlp hta inf ins isp jar js jse lnk mde msc msi msp mst pif ps1 reg"
+    "ade adp app bas bat chm cmd com cpl crt dll exe gadget hlp hta inf ins isp jar js jse lnk mde msc msi msp mst pif ps1 reg"  # noqa: E501, SIM905
     " scr sct shb shs url vb vbe vbs wsc wsf wsh iso img".split()
 )
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})[\s.]*$")
@@ -24,8 +24,8 @@ _DOUBLE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}[\s_.]*\.([A-Za-z0-9]{1,8})[\s.
 _TURNED = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 _PROGRAMS = frozenset(
-    {filetypes.PE, "application/x-dosexec", "application/x-elf", "application/x-mach-binary", "application/x-ms-shortcut",
-     "application/java-archive", "application/vnd.android.package-archive", "application/hta", "text/vbscript", "application/x-bat"}
+    {filetypes.PE, "application/x-dosexec", "application/x-elf", "application/x-mach-binary", "application/x-ms-shortcut",  # noqa: E501
+     "application/java-archive", "application/vnd.android.package-archive", "application/hta", "text/vbscript", "application/x-bat"}  # noqa: E501
 )  # fmt: skip
 # Types of which a declaration tells something: those of a mail program that knows nothing are not contradicted.
 _SAYS_NOTHING = frozenset({"application/octet-stream", "application/x-msdownload", "application/x-msdos-program", ""})

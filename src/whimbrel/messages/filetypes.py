@@ -153,7 +153,7 @@ def file_type(payload: bytes, extension: str = "") -> str:
     return _by_magic(payload) or _by_text(payload[:_LOOKED_AT_OCTETS], extension)
 
 
-def zip_type(names: tuple[str, ...]) -> str:
+def zip_type(names: tuple[str, ...]) -> str:  # noqa: PLR0911
     """Return what a zip file is by the names of its members: an Office or Java file, an app, or just a zip file."""
     held = frozenset(names)
     if "AndroidManifest.xml" in held and any(name.endswith(".dex") for name in names):
@@ -172,7 +172,7 @@ def zip_type(names: tuple[str, ...]) -> str:
     return ZIP
 
 
-def _by_magic(payload: bytes) -> str | None:
+def _by_magic(payload: bytes) -> str | None:  # noqa: PLR0911
     if payload[:2] in (b"MZ", b"ZM"):
         return _dos_type(payload)
     if payload[:4] == b"\xca\xfe\xba\xbe":
@@ -199,7 +199,7 @@ def _dos_type(payload: bytes) -> str:
     return "application/x-dosexec"
 
 
-def _by_text(head: bytes, extension: str) -> str:
+def _by_text(head: bytes, extension: str) -> str:  # noqa: PLR0911
     if head.startswith(_EICAR):
         return "application/x-eicar-test"
     if head[:3] == b"\xef\xbb\xbf":

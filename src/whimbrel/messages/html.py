@@ -53,7 +53,7 @@ class HtmlReading(NamedTuple):
 _ATTRIBUTES = (
     r"""(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+)?+)?+)*+[\s/]*+"""
 )
-# Groups: slash, name, attributes; attributes of an element whose content is raw (13.2.5.2 to 13.2.5.4) and goes
+# Groups: name and attributes of an element whose content is raw (13.2.5.2 to 13.2.5.4) and goes
 # with it.
 # A tag without quotes ends at the next `>`, which is the quick way and the common one.
 _TOKEN = re.compile(
@@ -68,10 +68,10 @@ _ATTRIBUTE = re.compile(
 )
 
 _VOID = frozenset(
-    "area base br col embed hr img input link meta param source track wbr basefont bgsound frame keygen".split()
+    "area base br col embed hr img input link meta param source track wbr basefont bgsound frame keygen".split()  # noqa: SIM905
 )
 _BLOCKS = frozenset(
-    "address article aside blockquote body br center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr html li"
+    "address article aside blockquote body br center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr html li"  # noqa: E501, SIM905
     " main nav ol option p pre section table tbody td tfoot th thead tr ul".split()
 )
 # Open elements that the next of their own kind in the same table closes, its end tag being optional (WHATWG 13.1.2.4).

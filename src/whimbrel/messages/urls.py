@@ -46,11 +46,11 @@ _JOINING = frozenset("@./=&%+\\:$~")
 
 # Top-level domains that make a name without scheme or path an address; others may be a missing blank ("like.free").
 _PLAIN_SUFFIXES = frozenset(
-    "com net org edu gov mil biz info name pro aero asia coop mobi shop online site club xyz top".split()
+    "com net org edu gov mil biz info name pro aero asia coop mobi shop online site club xyz top".split()  # noqa: SIM905
 )
 # Country codes that are also words, or extensions of files, and common as such in mail.
 _DOUBTFUL_SUFFIXES = frozenset(
-    "ad am an as at be by cc cf do ai go id in is it la ma md me mm ms mo my no pa ph pl pm ps py re rs sc sh so st tv to us vi zip".split()
+    "ad am an as at be by cc cf do ai go id in is it la ma md me mm ms mo my no pa ph pl pm ps py re rs sc sh so st tv to us vi zip".split()  # noqa: E501, SIM905
 )
 
 
@@ -84,7 +84,7 @@ def _with_scheme(text: str, past: int, at: int) -> tuple[int, int]:
 
 
 def _bare(text: str, past: int, at: int) -> tuple[int, int]:
-    """Return where an address without scheme around the dot at `at` begins and ends; begin is -1 where there is none."""
+    """Return where an address without scheme around the dot at `at` begins and ends; begin is -1 where there is none."""  # noqa: E501
     label = _LABEL_BEFORE.search(text[max(past, at - _MAX_LABEL_CHARACTERS) : at])
     if label is None:
         return -1, at
@@ -100,7 +100,7 @@ def _bare(text: str, past: int, at: int) -> tuple[int, int]:
 
 
 def _is_plain(name: str, *, with_path: bool) -> bool:
-    """Tell whether a name without scheme is meant as an address, and not as a file, an abbreviation or a typing error."""
+    """Tell whether a name without scheme is meant as an address, and not as a file, an abbreviation or a typing error."""  # noqa: E501
     front, _, suffix = name.rpartition(".")
     if not is_suffix(suffix):
         return False
@@ -127,8 +127,8 @@ _PORT_SCHEME = re.compile(r"[\w-]+(?:\.[\w-]+)+")  # `example.com:80/` has no sc
 # Who sends the reader on to a URL in the query or path: search engines and portals of their time, and mail gateways.
 _REDIRECTORS = (
     ".rd.yahoo.com", ".drs.yahoo.com", ".srd.yahoo.com", ".g.msn.com", ".r.aol.com", ".google.com",
-    ".l.facebook.com", ".lm.facebook.com", ".bing.com", ".safelinks.protection.outlook.com", ".urldefense.proofpoint.com",
-    ".urldefense.com", ".linkprotect.cudasvc.com", ".click.pstmrk.it", ".slack-redir.net", ".out.reddit.com", ".t.umblr.com",
+    ".l.facebook.com", ".lm.facebook.com", ".bing.com", ".safelinks.protection.outlook.com", ".urldefense.proofpoint.com",  # noqa: E501
+    ".urldefense.com", ".linkprotect.cudasvc.com", ".click.pstmrk.it", ".slack-redir.net", ".out.reddit.com", ".t.umblr.com",  # noqa: E501
 )  # fmt: skip
 _TARGET = re.compile(r"(?:https?|ftp)(?::|%(?:25)*3a|-3a)[/\\%_-].*", re.IGNORECASE | re.DOTALL)
 _MAX_REDIRECTIONS = 3
