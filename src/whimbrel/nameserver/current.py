@@ -34,6 +34,7 @@ class CurrentSnapshot:
         if self._seen is None:
             raise SnapshotError(f"{path}: no snapshot there; write one with 'whimbrel publish'")
         self.snapshot = self._load(None)
+        self._said_expired = False
         self.swaps = 0
         self.refused = 0
 
@@ -42,6 +43,7 @@ class CurrentSnapshot:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             await self.look()
+            self._say_when_expired()
 
     async def look(self) -> None:
         """Take up the file if it is another one than last seen."""
@@ -60,6 +62,12 @@ class CurrentSnapshot:
             self.snapshot = snapshot
             self.swaps += 1
             _log.info("snapshot %d in force, %d entries", snapshot.serial, len(snapshot))
+
+    def _say_when_expired(self) -> None:
+        expired = self._clock() >= self.snapshot.expires
+        if expired and not self._said_expired:
+            _log.error("snapshot %d has expired: every answer is SERVFAIL until a new one", self.snapshot.serial)
+        self._said_expired = expired
 
     def _load(self, in_force: Snapshot | None) -> Snapshot:
         try:

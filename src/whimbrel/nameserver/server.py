@@ -26,6 +26,7 @@ from whimbrel.nameserver.current import CurrentSnapshot
 TCP_IDLE_SECONDS = 10.0
 # RFC 7766, section 6.2.2 asks for a limit; BIND's `tcp-clients` is 150.
 MAX_TCP_CONNECTIONS = 150
+_TCP_BACKLOG = MAX_TCP_CONNECTIONS
 # Room for queries that come while Python collects garbage: 4 MB hold about 5,000 of them with the kernel's overhead.
 # The kernel cuts it to net.core.rmem_max.
 _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
@@ -170,12 +171,12 @@ async def _cancelled(task: asyncio.Task[None] | asyncio.Task[bool]) -> None:
 async def _start(stack: AsyncExitStack, sockets: "list[_Pair]", responder: _Responder) -> tuple[Endpoint, ...]:
     loop = asyncio.get_running_loop()
     conversations = _Tcp(responder)
+    stack.push_async_callback(conversations.end)  # runs last: when nobody new can come in
     for pair in sockets:
         transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(responder), sock=pair.udp)
         stack.callback(transport.close)
         server = await asyncio.start_server(conversations, sock=pair.tcp)
         stack.callback(server.close)
-    stack.push_async_callback(conversations.end)
     return tuple(pair.endpoint for pair in sockets)
 
 
@@ -196,12 +197,20 @@ def _bound(listen: tuple[Endpoint, ...]) -> list[_Pair]:
                 if not endpoint.port:
                     free_port = pairs[-1].endpoint.port
         except OSError as error:
+            if pairs and endpoint is listen[-1] and _lacks_ipv6(endpoint, error):
+                _log.warning("this machine has no IPv6: not listening on %s", endpoint.address)
+                return pairs
             _close(pairs)
             if error.errno == errno.EADDRINUSE and not endpoint.port:
                 continue
             raise _cannot_listen(endpoint, error) from None
         return pairs
     raise ConfigError(f"no port is free on all of {', '.join(endpoint.address for endpoint in listen)}; name one")
+
+
+def _lacks_ipv6(endpoint: Endpoint, error: OSError) -> bool:
+    """Tell whether an error only means that the machine was started without IPv6."""
+    return endpoint.address == "::1" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def _bound_pair(endpoint: Endpoint) -> _Pair:
@@ -226,6 +235,8 @@ def _socket(endpoint: Endpoint, kind: socket.SocketKind) -> socket.socket:
         else:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections in TIME_WAIT do not block
         bound.bind((endpoint.address, endpoint.port))
+        if kind == socket.SOCK_STREAM:
+            bound.listen(_TCP_BACKLOG)  # here, not later: two that share a bound port find out only when they listen
     except OSError:
         bound.close()
         raise

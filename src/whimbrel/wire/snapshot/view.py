@@ -139,11 +139,16 @@ class Snapshot:
 
     def _check_shape(self) -> None:
         hosts = {4: len(self._suffix), 6: len(self._key)}
-        whole = len(self._index) == layout.BLOCKS + 1 and self._index[layout.BLOCKS] == hosts[4]
+        whole = (
+            len(self._classes) % layout.CLASS.size == 0
+            and len(self._index) == layout.BLOCKS + 1
+            and self._index[layout.BLOCKS] == hosts[4]
+        )
         for family, table in self._tables.items():
             whole = (
                 whole
                 and len(table.value) == hosts[family]
+                and len(table.group) % layout.GROUP_COLUMNS == 0
                 and len(table.side_key) == len(table.side_class)
                 and len(table.net_key) == len(table.net_class) == sum(count for _, _, count in _groups(table))
             )

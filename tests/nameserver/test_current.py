@@ -1,0 +1,96 @@
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from whimbrel.errors import SnapshotError
+from whimbrel.model.listing import Listing
+from whimbrel.nameserver.current import CurrentSnapshot
+from whimbrel.publishing import write_snapshot
+
+MakeData = Callable[..., bytes]
+
+
+@pytest.fixture
+def path(tmp_path: Path, world_data: bytes) -> Path:
+    place = tmp_path / "list.snapshot"
+    write_snapshot(place, world_data)
+    return place
+
+
+def test_a_newer_file_is_taken_up_once(path: Path, snapshot_of: MakeData, now: float) -> None:
+    current = CurrentSnapshot(path, lambda: now)
+    write_snapshot(path, snapshot_of(serial=8))
+    asyncio.run(current.look())
+    asyncio.run(current.look())
+    assert (current.snapshot.serial, current.swaps, current.refused) == (8, 1, 0)
+
+
+def test_the_same_list_written_again_changes_nothing(path: Path, world_data: bytes, now: float) -> None:
+    current = CurrentSnapshot(path, lambda: now)
+    write_snapshot(path, world_data)
+    asyncio.run(current.look())
+    assert (current.snapshot.serial, current.swaps, current.refused) == (7, 0, 0)
+
+
+def test_a_bad_file_is_refused_with_a_line_and_the_old_one_served_on(
+    path: Path, snapshot_of: MakeData, listing: Callable[..., Listing], now: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    current = CurrentSnapshot(path, lambda: now)
+    good = snapshot_of(listing("192.0.2.9"), serial=9)
+    bad_files = {
+        "checksum": good[:-1] + bytes([good[-1] ^ 1]),
+        "cut or torn": good[: len(good) // 2],
+        "0 bytes": b"",
+        "not older": snapshot_of(serial=6),
+        "expired": snapshot_of(serial=9, expires=listing("192.0.2.9").since + timedelta(seconds=30)),
+    }
+    for reason, data in bad_files.items():
+        caplog.clear()
+        write_snapshot(path, data)
+        asyncio.run(current.look())
+        asyncio.run(current.look())  # one line a file, not one a look
+        (line,) = caplog.messages
+        assert reason in line
+        assert "7 stays in force" in line
+        assert current.snapshot.find((4, 0xC0000201), now) is not None
+    assert (current.swaps, current.refused) == (0, len(bad_files))
+    path.unlink()
+    asyncio.run(current.look())
+    write_snapshot(path, good)
+    asyncio.run(current.look())
+    assert current.snapshot.serial == 9
+
+
+def test_to_begin_with_a_good_file_is_needed(path: Path, world_data: bytes, now: float) -> None:
+    with pytest.raises(SnapshotError, match="expired"):
+        CurrentSnapshot(path, lambda: now + 86_400)
+    path.write_bytes(world_data[:-64])
+    with pytest.raises(SnapshotError, match="cut or torn"):
+        CurrentSnapshot(path, lambda: now)
+    path.unlink()
+    with pytest.raises(SnapshotError, match="whimbrel publish"):
+        CurrentSnapshot(path, lambda: now)
+
+
+def test_expiry_is_said_once(
+    path: Path, now: float, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whimbrel.nameserver.current.POLL_SECONDS", 0.001)
+    clock = [now]
+    current = CurrentSnapshot(path, lambda: clock[0])
+
+    async def follow_for_a_while() -> None:
+        follower = asyncio.create_task(current.follow())
+        await asyncio.sleep(0.05)
+        clock[0] += 86_400
+        await asyncio.sleep(0.05)
+        follower.cancel()
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(follow_for_a_while())
+    assert len(caplog.messages) == 1
+    assert "expired" in caplog.text

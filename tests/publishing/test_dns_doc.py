@@ -1,0 +1,48 @@
+"""docs/dns.md documents every return code, and the snippets act on every one."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from whimbrel.model.listing import MEANING, Code
+from whimbrel.nameserver.answer import NEGATIVE_SECONDS, POSITIVE_SECONDS
+from whimbrel.nameserver.server import MAX_TCP_CONNECTIONS, TCP_IDLE_SECONDS
+from whimbrel.wire.dns import EDNS_UDP_BYTES
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "dns.md").read_text()
+BLOCKS = dict(re.findall(r"^(\w+), [^\n]*:\n\n```\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_every_code_is_documented_with_its_meaning_and_test_address(code: Code) -> None:
+    row = f"| 127.0.0.{code.value} | {MEANING[code]} | 127.0.0.{code.value} |"
+    assert row in TEXT
+
+
+def test_no_other_code_is_documented() -> None:
+    documented = re.findall(r"^\| 127\.0\.0\.(\d+) \|", TEXT, re.MULTILINE)
+    assert sorted(map(int, documented)) == sorted(Code)
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_snippets_act_on_every_code(code: Code) -> None:
+    answer = f"127.0.0.{code.value}"
+    assert 2 <= code <= 11
+    assert "127.0.0.[2..11]" in BLOCKS["Postfix"]
+    assert re.search(rf"[=,]{re.escape(answer)}\b", BLOCKS["Exim"])
+    (pattern,) = re.findall(r"'(\^.*?\$)'", BLOCKS["SpamAssassin"])
+    assert re.match(pattern, answer)
+    assert not re.match(pattern, "127.255.255.254")
+    assert f'"{answer}"' in BLOCKS["Rspamd"]
+
+
+def test_numbers_are_those_in_force() -> None:
+    for said in (
+        f"{POSITIVE_SECONDS} seconds",
+        f'"not listed" for {NEGATIVE_SECONDS}',
+        f"up to {EDNS_UDP_BYTES} bytes",
+        f"after {TCP_IDLE_SECONDS:g} idle seconds",
+        f"{MAX_TCP_CONNECTIONS} connections",
+    ):
+        assert said in re.sub(r"\s+", " ", TEXT)
