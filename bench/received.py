@@ -70,7 +70,7 @@ def against_truth(title: str, mail: list[tuple[Path, str, list[Hop]]], trust: Tr
         exact += client is not None and parse_address(truth) == client.peer
         if not agrees(truth, client.peer if client else None):
             redacted = "the truth is redacted" if PLACEHOLDER.search(truth) else "the truth is whole"
-            # type: ignore[union-attr]
+
             named = f"{hops[client.hop_index].form}: another peer" if client else absence(hops, trust) or ""
             why = re.sub(r"line \d+", "a line", named)
             misses[redacted, why] += 1

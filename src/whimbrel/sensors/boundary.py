@@ -21,10 +21,10 @@ own name   our topmost lines carry our servers' names (`by`), and fetchmail's li
            count.
 forwards   a server which hands on what strangers gave it *for somebody else than our recipient* (a forwarding or
            subscribed address: the `for` of its line has another domain than the `for` of ours).  Asked of it: many
-           messages, a fair share of what the receiver gets, over many days by our own clock; nearly every time its own line is the next
-           one; and a wide *fan-in*: the peers in its lines come from many networks.  Measured on the SpamAssassin mail
+           messages, a fair share of what the receiver gets, over many days by our own clock; nearly every
+           time its own line is the next one; and a wide *fan-in*: the peers in its lines come from many networks.  Measured on the SpamAssassin mail
            the fan-in splits cleanly: 39 or more networks for relays, lists and backup MXs, at most 7 for
-           everybody else, among them newsletter houses (cnet: 1), slashdot (0), yahoogroups (3 a host) and the busiest
+           everybody else, among them newsletter houses (cnet: 1), slashdot (0), yahoogroups (4 a host) and the busiest
            spammer (0).
 pool       a provider's inner servers are thousands of IPv6 addresses which each appear once (Exchange Online).  The
            same is asked of a whole IPv6 network (/64, /48, /32), which must hold many hosts; the recipient does not
