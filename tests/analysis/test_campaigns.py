@@ -62,7 +62,7 @@ _rows = st.builds(
 
 
 @given(st.lists(_rows, max_size=60, unique_by=lambda row: row["message_id"]), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_order_and_split_gives_the_reference(rows: list[dict[str, Any]], data: st.DataObject) -> None:
     expected = cluster_all(facts(*rows))
     whole = CampaignIndex()
@@ -83,7 +83,7 @@ def test_any_order_and_split_gives_the_reference(rows: list[dict[str, Any]], dat
 
 
 @given(st.lists(_rows, max_size=40), st.lists(_rows, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_message_given_again_is_replaced(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
     index = CampaignIndex()
     index.update(facts(*first))

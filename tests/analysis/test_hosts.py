@@ -76,7 +76,7 @@ def _one(day: date, host: str, group: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @given(_many, st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_host_days_are_what_a_plain_count_gives(rows: list[dict[str, Any]], order: random.Random) -> None:
     expected = pa.Table.from_pylist(plainly(rows), schema=HOST_DAYS)
     order.shuffle(rows)
