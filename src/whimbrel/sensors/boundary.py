@@ -22,7 +22,7 @@ own name   our topmost lines carry our servers' names (`by`), and fetchmail's li
 forwards   a server which hands on what strangers gave it *for somebody else than our recipient* (a forwarding or
            subscribed address: the `for` of its line has another domain than the `for` of ours).  Asked of it: many
            messages, a fair share of what the receiver gets, over many days by our own clock; nearly every
-           time its own line is the next one; and a wide *fan-in*: the peers in its lines come from many networks. 
+           time its own line is the next one; and a wide *fan-in*: the peers in its lines come from many networks.
            Measured on the SpamAssassin mail
            the fan-in splits cleanly: 39 or more networks for relays, lists and backup MXs, at most 7 for
            everybody else, among them newsletter houses (cnet: 1), slashdot (0), yahoogroups (4 a host) and the busiest
