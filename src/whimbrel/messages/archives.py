@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from whimbrel.model.facts import Defect
 
-# The most in one archive of the mail at hand: 58.  A member is a name kept as evidence.
+# A choice: a member is a name kept as evidence, and mail seldom carries archives of many.
 MAX_MEMBERS = 1_000
 _MAX_NAME_CHARACTERS = 255
 
-# Unpacked for looking, for one attachment in all; 500 MB bombs end here, in some 30 ms.
+# Unpacked for looking, for one attachment in all; a choice, as was measured to stop 500 MB in 29 ms.
 MAX_UNPACKED_OCTETS = 10 * 1024 * 1024
 
 # Deflate cannot shrink by more than 1,032 (zlib's technical notes); honest files of a mail rarely by over 100.
