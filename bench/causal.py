@@ -4,8 +4,7 @@ Pure: rows in order in, figures out.  The rows may be real mail or a simulated s
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from scipy.stats import beta
 
@@ -14,6 +13,9 @@ from whimbrel.listings.settings import Settings
 from whimbrel.listings.state import Seen
 from whimbrel.model.address import network_of
 from whimbrel.model.listing import Event
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 CONFIDENCE = 0.95  # of the one-sided bounds that are printed
 
@@ -120,7 +122,7 @@ def _delays(rows: Sequence[Seen], listed: Sequence[Event]) -> list[float]:
 
 
 def _leftover(rows: Sequence[Seen], events: Sequence[Event]) -> tuple[float, float]:
-    """Return the share of listed time after the last spam of each target, and the minutes hosts with ham were listed."""
+    """Return the share of listed time after each target's last spam, and the minutes that hosts with ham were listed."""
     last: dict[str, datetime] = {}
     for row in rows:
         if row.label == "spam":

@@ -1,11 +1,12 @@
 """Causal replay of a labelled corpus: what the list would have caught, and whom it would have hit, by policy setting.
 
     python bench/replay.py --data STORE                    an ingested store's observations
-    python bench/replay.py MAIL... [--labels INDEX]        mail files; without an index, a folder named spam* or *ham* is a label
+    python bench/replay.py MAIL... [--labels INDEX]        mail files; without an index, folders named
+                                                           spam* and *ham* are the labels
     python bench/replay.py --simulated                     90 days of a made-up site (bench/stream.py)
 
-At each message the answer is what the ledger's listings would have made DNS say at that moment; only then is the message
-learned.  Which servers are our own is settled first, over the whole corpus (that is no knowledge of spam or ham).
+At each message the answer is what the ledger's listings would have made DNS say at that moment; only then is the
+message learned.  Which servers are our own is settled first, over the whole corpus (that is no knowledge of spam or ham).
 """
 
 import argparse
@@ -20,6 +21,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that `bench` is found when run as a script
 
 from bench.causal import Point, oracle, replay, upper_bound
+
 from whimbrel.errors import WhimbrelError
 from whimbrel.evidence.store import Evidence
 from whimbrel.listings.settings import PROFILES
@@ -72,10 +74,11 @@ def _rows(asked: argparse.Namespace) -> list[Seen]:
         with Evidence.open(asked.data) as store:
             batches = store.in_decision_order()
             return [row for batch in batches for row in seen_from_table(batch) if row.label != "unknown"]
-    return _from_mail(asked.mail, None if asked.labels is None else Labels.load(asked.labels), asked.trust)
+    return rows_from_mail(asked.mail, None if asked.labels is None else Labels.load(asked.labels), asked.trust)
 
 
-def _from_mail(paths: Sequence[str], labels: Labels | None, trusted: Sequence[str]) -> list[Seen]:
+def rows_from_mail(paths: Sequence[str], labels: Labels | None, trusted: Sequence[str]) -> list[Seen]:
+    """Return the rows of labelled mail files in decision order, as seen at the border of our own servers."""
     read = [(label, at, hops) for label, at, hops in _routes(paths, labels) if hops]
     learner = TrustLearner(parse_trust(trusted))
     for _, _, hops in read:
@@ -169,15 +172,17 @@ def _report(rows: Sequence[Seen], profile: str, *, as_json: bool) -> None:
         "at once  hours 50/90/99 %   stale  collateral min"
     )
     for point in points:
-        print(_line(point, spam, ham, ham_hosts, bound.by_address_or_network, "*" if point.q == settings.q else " "))
+        mark = "*" if point.q == settings.q else " "
+        print(_line(point, spam=spam, ham=ham, ham_hosts=ham_hosts, best=bound.by_address_or_network, mark=mark))
 
 
-def _line(point: Point, spam: int, ham: int, ham_hosts: int, best: int, mark: str) -> str:
+def _line(point: Point, *, spam: int, ham: int, ham_hosts: int, best: int, mark: str) -> str:
     hours = "/".join(f"{each:.1f}" for each in point.hours_to_list)
     return (
         f"{mark}{point.q:8g} {point.caught:8d} {point.caught / max(1, spam):8.1%} {point.caught / max(1, best):8.1%}"
         f" {point.caught_by_network:7d} | {point.wrong_messages:5d} {point.wrong_messages / max(1, ham):7.3%}"
-        f" {upper_bound(point.wrong_messages, ham):8.3%} {point.wrong_hosts:6d} {upper_bound(point.wrong_hosts, ham_hosts):8.2%}"
+        f" {upper_bound(point.wrong_messages, ham):8.3%}"
+        f" {point.wrong_hosts:6d} {upper_bound(point.wrong_hosts, ham_hosts):8.2%}"
         f" {point.wrong_ham_only_hosts:9d} | {point.mean_probability:7.1e} {point.listed_at_once:8.1%} {hours:>18}"
         f" {point.stale_share:6.1%} {point.collateral_minutes:10.0f}"
     )

@@ -39,8 +39,8 @@ _CACHED_HOSTS = 65_536
 class Look(NamedTuple):
     """What the names of one host say.
 
-    `shape` is the group's name (`line-other`, `mail-same`, ... ), `organisation` the registered domain of the reverse name
-    (None without one), `server_like` whether the greeting agrees with a reverse name that is not a customer's line,
+    `shape` is the group's name (`line-other`, `mail-same`, ... ), `organisation` the registered domain of the reverse
+    name (None without one), `server_like` whether the greeting agrees with a reverse name that is not a customer's line,
     `unnamed` whether the address has no name of its own: a customer's line, or a greeting without any reverse name.
     """
 
@@ -78,9 +78,9 @@ def look_of(host: str, helo: str | None, rdns: str | None) -> Look:
 def organisation_of(name: str) -> str | None:
     """Return the registered domain of a lower-case host name, or None where it has none (an address, one label)."""
     labels = name.split(".")
-    if len(labels) < 2 or not labels[-1].isalpha():  # noqa: PLR2004 - a registered domain has two labels
+    if len(labels) < 2 or not labels[-1].isalpha():
         return None
-    country = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVELS  # noqa: PLR2004 - ISO 3166
+    country = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVELS
     return ".".join(labels[-3:] if country else labels[-2:])
 
 
@@ -97,7 +97,7 @@ def _nameless(greeting: str) -> Look:
 
 
 def _names_a_line(host: str, name: str) -> bool:
-    """Tell whether a reverse name was made from the address (its last two octets stand in it) or names a customer's line."""
+    """Tell whether a reverse name was made from the address (it holds the last two octets) or names a customer's line."""
     if ":" in host:
         return bool(_LINE_WORDS.search(name)) and bool(_NUMBERS.search(name))
     numbers = {number.lstrip("0") or "0" for number in _NUMBERS.findall(name)}

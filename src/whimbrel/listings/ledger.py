@@ -10,10 +10,10 @@ On SQLite the journal is a write-ahead log, so readers go on beside a writer.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self, cast
+from typing import Any, Final, Literal, Self
 
 import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
@@ -91,7 +91,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, mode: Literal["read", "write"] = "read") -> Self:
-        """Open the ledger at `path`.  Raises StoreError where it is missing (read), unreadable or of another version."""
+        """Open the ledger at `path`; raises StoreError where it is missing (read), unreadable or of another version."""
         if mode == "read" and not path.exists():
             raise StoreError(f"{path}: no ledger here; run `whimbrel ingest` first")
         address = f"sqlite:///file:{path}?mode={'ro' if mode == 'read' else 'rwc'}&uri=true"

@@ -15,11 +15,13 @@ RENEW_BELOW: Final = 0.5
 
 
 def candidate(
-    standing: Standing, target: str, at: datetime, actor: str, judged: Judgement, evidence: Sequence[bytes]
+    standing: Standing, target: str, at: datetime, actor: str, *, judged: Judgement, evidence: Sequence[bytes]
 ) -> Event:
     """Note a target as worth watching."""
     standing.state = "candidate"
-    return _event(standing, target, at, actor, "bad mail was seen, not yet enough to list", judged, evidence)
+    return _event(
+        standing, target, at, actor, why="bad mail was seen, not yet enough to list", judged=judged, evidence=evidence
+    )
 
 
 def listed(
@@ -27,9 +29,9 @@ def listed(
     target: str,
     at: datetime,
     actor: str,
+    *,
     judged: Judgement,
     evidence: Sequence[bytes],
-    *,
     code: Code,
     role: Role,
     term_seconds: float,
@@ -45,16 +47,23 @@ def listed(
     standing.until = at + term if standing.until is None or not again else max(standing.until, at + term)
     standing.since = standing.since if again else at
     standing.state, standing.code, standing.role, standing.times_listed = "listed", code, role, times
-    return _event(standing, target, at, actor, why, judged, evidence)
+    return _event(standing, target, at, actor, why=why, judged=judged, evidence=evidence)
 
 
 def ended(
-    standing: Standing, target: str, at: datetime, actor: str, change: State, why: str, judged: Judgement | None = None
+    standing: Standing,
+    target: str,
+    at: datetime,
+    actor: str,
+    *,
+    change: State,
+    why: str,
+    judged: Judgement | None = None,
 ) -> Event:
     """End a listing: `expired` by itself or by new evidence, `removed` by a person or the allow list."""
     standing.state = change
     standing.until = at
-    return _event(standing, target, at, actor, why, judged, ())
+    return _event(standing, target, at, actor, why=why, judged=judged, evidence=())
 
 
 def term_after(times_listed: int, term_seconds: float, half_life_seconds: float) -> float:
@@ -68,6 +77,7 @@ def _event(
     target: str,
     at: datetime,
     actor: str,
+    *,
     why: str,
     judged: Judgement | None,
     evidence: Sequence[bytes],

@@ -1,18 +1,17 @@
 """Policy: `(state, observation, now) -> decision`, pure; the rules are published in `docs/listing.md`.
 
     logit P(legitimate) = logit prior(host's neighbours) - S(host, now)
-    S = sum over sensors of  llr(spam) * min(cap, log2(1 + spam, decayed)) - llr(ham) * min(cap, log2(1 + ham, decayed))
+    S = sum over sensors of llr(spam) * min(cap, log2(1 + spam)) - llr(ham) * min(cap, log2(1 + ham)), all decayed
 
-`Decider` keeps the working state in memory: one small record a host and a network, the tallies of the prior, and
-a heap of listings by their end.  It is driven by rows alone: its clock is the largest `learned_at` so far, listings that
-ended before a row are expired before that row is weighed, and reading (`probability`, `would_list`) changes nothing; so
-the same rows give the same events, bit for bit, however they are cut into batches, and saving and loading in between
-changes nothing either.
+`Decider` keeps the working state in memory: one small record a host and a network, the tallies of the prior, and a
+heap of listings by their end.  It is driven by rows alone: its clock is the largest `learned_at` so far, listings that
+ended before a row are expired before that row is weighed, and reading (`probability`, `would_list`) changes nothing.
+So the same rows give the same events, bit for bit, however they are cut into batches and saved in between.
 
-What weighs nothing: labels `unknown`; a verdict taken from a list (`label_basis` list: it may have been ours); connections;
-spam that a mail server passed on (Received lines below it, and names that agree and say mail; profile `shared`: names that
-agree): forwarding and list bombing would otherwise list the victim.  Whoever makes observations gives bounces and sign-up
-confirmations, which a server makes itself, the label `unknown`.
+What weighs nothing: labels `unknown`; a verdict taken from a list (`label_basis` list: it may have been ours);
+connections; spam that a mail server passed on (Received lines below it, and names that agree and say mail; in profile
+`shared`: names that agree), for forwarding and list bombing would otherwise list the victim.  Whoever makes
+observations gives bounces and sign-up confirmations, which a server makes itself, the label `unknown`.
 """
 
 import heapq
@@ -49,7 +48,7 @@ from whimbrel.model.listing import Code, Event, Role
 # Methods by which an infection was seen in what the host itself did; `list` and `other` are hearsay.
 OWN_WORK: Final = frozenset({"payload", "sinkhole", "behaviour"})
 
-# At most so many messages a host make a spamming network a snowshoe one (the point of a snowshoe is to spread the weight).
+# At most so many messages a host make a spamming network a snowshoe one: its point is to spread the weight.
 SNOWSHOE_MESSAGES: Final = 3.0
 
 # The window of a network's predicted collateral (design: legitimate mail of the last 30 days).
@@ -119,7 +118,9 @@ class Decider:
             state: HostState | NetworkState | None = self.hosts.get(target) or self.networks.get(target)
             if state is not None and state.standing.state == "listed" and state.standing.until == end:
                 events.append(
-                    lifecycle.ended(state.standing, target, end, self.rule_version, "expired", "its term is over")
+                    lifecycle.ended(
+                        state.standing, target, end, self.rule_version, change="expired", why="its term is over"
+                    )
                 )
                 self.touched.add(target)
         return events
@@ -132,7 +133,9 @@ class Decider:
         for target, state in sorted(states.items(), key=itemgetter(0)):
             if state.standing.state == "listed" and self.is_allowed(target):
                 why = "it is one of our own servers, or on the operator's allow list"
-                events.append(lifecycle.ended(state.standing, target, self.clock, self.rule_version, "removed", why))
+                events.append(
+                    lifecycle.ended(state.standing, target, self.clock, self.rule_version, change="removed", why=why)
+                )
                 self.touched.add(target)
         return events
 
@@ -206,9 +209,9 @@ class Decider:
             return _NOTHING
         if row.label == "ham":
             return Worth(ham=count)
-        if row.received_below and look.server_like:
-            if look.shape == "mail-same" or not self.settings.weighs_relayed:
-                return _NOTHING
+        passed_on = bool(row.received_below) and look.server_like
+        if passed_on and (look.shape == "mail-same" or not self.settings.weighs_relayed):
+            return _NOTHING
         return Worth(reports=count) if row.kind == "report" else Worth(spam=count)
 
     def _host(self, row: Seen, look: Look) -> HostState:
@@ -266,15 +269,27 @@ class Decider:
         judged = self._judge(host, now)
         standing, settings = host.standing, self.settings
         proven = judged.hard or judged.spamming_sensors >= settings.sensors_needed
-        if proven and judged.probability_legitimate <= settings.q:
-            return [] if worth.ham or self.is_allowed(host.host) else self._list_host(host, judged)
-        if standing.state == "listed":
-            why = "legitimate mail was seen from it or its neighbours"
-            return [lifecycle.ended(standing, host.host, self.clock, self.rule_version, "expired", why, judged)]
-        watched = standing.state == "candidate" or judged.probability_legitimate > settings.candidate_q
-        if worth.ham or watched or self.is_allowed(host.host):
+        unlikely = proven and judged.probability_legitimate <= settings.q
+        if standing.state == "listed" and (worth.ham or not unlikely):
+            # Ham ends a listing whatever P says: a wrong label costs one more spam, a wrong listing a person's mail.
+            why = "legitimate mail was seen from it" if worth.ham else "its neighbours turned out legitimate"
+            return [
+                lifecycle.ended(
+                    standing, host.host, self.clock, self.rule_version, change="expired", why=why, judged=judged
+                )
+            ]
+        if worth.ham or self.is_allowed(host.host):
             return []
-        return [lifecycle.candidate(standing, host.host, self.clock, self.rule_version, judged, host.evidence)]
+        if unlikely:
+            return self._list_host(host, judged)
+        watched = standing.state == "candidate" or judged.probability_legitimate > settings.candidate_q
+        if watched:
+            return []
+        return [
+            lifecycle.candidate(
+                standing, host.host, self.clock, self.rule_version, judged=judged, evidence=host.evidence
+            )
+        ]
 
     def _list_host(self, host: HostState, judged: Judgement) -> list[Event]:
         dynamic, settings = host.look.assignment == "dynamic", self.settings
@@ -283,8 +298,8 @@ class Decider:
             host.host,
             self.clock,
             self.rule_version,
-            judged,
-            host.evidence,
+            judged=judged,
+            evidence=host.evidence,
             code=Code.INFECTED if judged.hard else Code.SPAM_SOURCE,
             role="infected" if judged.hard else "unknown",
             term_seconds=settings.dynamic_term_seconds if dynamic else settings.static_term_seconds,
@@ -297,7 +312,7 @@ class Decider:
         standing, settings, target = network.standing, self.settings, network.network
         if standing.state == "listed" and network.ham_at == now:
             why = "legitimate mail was seen from it"
-            return [lifecycle.ended(standing, target, self.clock, self.rule_version, "expired", why)]
+            return [lifecycle.ended(standing, target, self.clock, self.rule_version, change="expired", why=why)]
         if host.host not in network.hosts or self.is_allowed(target) or not self._ham_free(network, now):
             return []
         spamming = sum(now - at <= settings.network_ham_free_seconds for at in network.hosts.values())
@@ -319,8 +334,8 @@ class Decider:
             target,
             self.clock,
             self.rule_version,
-            judged,
-            network.evidence,
+            judged=judged,
+            evidence=network.evidence,
             code=code,
             role=role,
             term_seconds=settings.network_term_seconds,

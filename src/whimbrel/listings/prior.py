@@ -2,26 +2,26 @@
 
 A chain of ever smaller groups: everybody; hosts whose names look alike; the AS (or /16, /32 where it is not known); the
 organisation of the reverse name; the /24 (or /48).  Each group keeps how many of its distinct hosts turned out
-legitimate and how many spamming, and how many of each its parent had led us to expect.  Going down the chain,
-with p the parent's share:
+legitimate and how many spamming, and how many of each its parent had led us to expect.  Going down the chain, with p
+the parent's share and k the level's weight:
 
-    logit += log((legitimate + k p) / (expected_legitimate + k p)) - log((spamming + k (1-p)) / (expected_spamming + k (1-p)))
+    logit += log((legitimate + k p) / (expected legitimate + k p))
+           - log((spamming + k (1-p)) / (expected spamming + k (1-p)))
 
 With hosts that are all alike that is exactly the beta-binomial estimate with prior weight k; with hosts of different
 looks it is indirect standardisation (observed against expected), so that a customer's line between five mail servers is
 compared with what lines and what mail servers do.  A group without members changes nothing.  Counts are of distinct
-hosts, not of messages: a group cannot be shouted down.  They decay with the half-life below.
+hosts, not of messages: a group cannot be shouted down.  They decay with the e-folding time below.
 
-Exact reproducibility: only `count` and `turn` change a tally, and reading never does (a decay applied while reading would
-make the last bits of a float depend on who asked when).  Memory: one tally (five floats, about 200 bytes with its key) for
-each group with a member; `forget` drops those whose hosts have decayed to nothing.
+Exact reproducibility: only `count` and `turn` change a tally, and reading never does (a decay applied while reading
+would make the last bits of a float depend on who asked when).  Memory: one tally (five floats, about 200 bytes with its
+key) for each group with a member; `forget` drops those whose hosts have decayed to nothing.
 """
 
 from math import exp, log
 from typing import Final
 
 import msgspec
-
 
 # How long a neighbour's testimony counts (e-folding): a season, the length of the streams that it was tried on.
 NEIGHBOUR_TAU_SECONDS: Final = 90 * 86_400.0
@@ -77,7 +77,7 @@ class Prior:
             shares.append(p)
             tally = self.tallies.get(group) if group or level == 0 else None
             if tally is not None:
-                logit += _shift(tally, now, p, WEIGHT_HOSTS[level], own, level)
+                logit += _shift(tally, now, p, WEIGHT_HOSTS[level], own=own, level=level)
         return logit, tuple(shares)
 
     def count(self, groups: tuple[str, ...], now: float, *, legitimate: bool) -> Counted:
@@ -125,7 +125,7 @@ class Prior:
         return tally
 
 
-def _shift(tally: Tally, now: float, p: float, weight: float, own: Counted | None, level: int) -> float:
+def _shift(tally: Tally, now: float, p: float, weight: float, *, own: Counted | None, level: int) -> float:
     kept = exp((tally.at - now) / NEIGHBOUR_TAU_SECONDS)
     legitimate, spamming = tally.legitimate * kept, tally.spamming * kept
     expected_legitimate, expected_spamming = tally.expected_legitimate * kept, tally.expected_spamming * kept

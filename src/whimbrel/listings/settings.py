@@ -1,8 +1,8 @@
 """Every number of the policy, with its source; two profiles.
 
 `shared`: the list is served to strangers.  A claim must hold without trusting any one sensor, and ends soon.
-`own`: an operator's list for its own servers from what those servers received.  No second sensor is needed, for a third
-party cannot forge the peer of a TCP connection; and the term follows how long an address goes on spamming *here*.
+`own`: an operator's list for its own servers from what those servers received.  No second sensor is needed, for a
+third party cannot forge the peer of a TCP connection; the term follows how long an address goes on spamming *here*.
 
 LLRs are natural logarithms.  Measurements are of the shipped corpus unless another is named (docs/listing.md has the tables).
 """
