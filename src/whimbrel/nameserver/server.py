@@ -30,6 +30,8 @@ _TCP_BACKLOG = MAX_TCP_CONNECTIONS
 # Room for queries that come while Python collects garbage: 4 MB hold about 5,000 of them with the kernel's overhead.
 # The kernel cuts it to net.core.rmem_max.
 _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+# Answers that the network does not take at once wait here, then are dropped: the event loop itself sets no bound.
+_UNSENT_BYTES = 1024 * 1024
 # With port 0 the kernel picks for the first socket; another program may hold that number on the next.
 _PORT_ATTEMPTS = 20
 
@@ -93,9 +95,15 @@ class _Udp(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         # A source port of 0 cannot be answered; sending there is an error on some systems.
-        response = self._responder.respond(data, tcp=False) if addr[1] else None
-        if response is not None and self._transport is not None:
-            self._transport.sendto(response, addr)
+        transport = self._transport
+        if transport is None or not addr[1]:
+            return
+        # Every loop's transport has this method; the abstract class lists it for streams alone.
+        if transport.get_write_buffer_size() > _UNSENT_BYTES:  # type: ignore[attr-defined]
+            return
+        response = self._responder.respond(data, tcp=False)
+        if response is not None:
+            transport.sendto(response, addr)
 
 
 class _Tcp:
