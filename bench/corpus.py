@@ -29,8 +29,8 @@ from typing import NamedTuple, Protocol
 
 SOURCE = Path(__file__).resolve().parent.parent / "demo" / "mail" / "spamassassin.tar.xz"
 SPREAD_DAYS = 365
-# Pitman-Yor: with these, 1,897 messages have some 870 templates and 29,400 some 7,000; the shipped spam has 305 campaigns
-# and 570 messages of their own (docs/campaigns.md).
+# Pitman-Yor: with these, 1,897 messages have some 870 templates and 29,400 some 7,000; the shipped spam has 305
+# campaigns and 570 messages of their own (docs/campaigns.md).
 DISCOUNT, STRENGTH = 0.75, 30.0
 VARIANT_WORDS = (
     0.35  # of a template's words are not its source's: band keys then differ (Jaccard of 3-shingles about 0.16)
