@@ -4,8 +4,8 @@
 
 Reads every N-th file of FOLDER (default: the mail that ships with the project, unpacked to a temporary folder) into
 memory; each figure is processor time of one core, the least of three rounds, divided by the number of messages.  The
-machine's speed is in all figures alike: compare the ratios.  Each step is measured on its own, its input at hand, so the
-steps do not add up exactly.
+machine's speed is in all figures alike: compare the ratios.  Each step is measured on its own, its input at hand, so
+the steps do not add up exactly.
 """
 
 import argparse
@@ -22,8 +22,9 @@ from typing import Any
 
 from whimbrel.messages import read_message
 from whimbrel.messages.body import read_body
+from whimbrel.messages.canonical import canonical
 from whimbrel.messages.decode import decode_words
-from whimbrel.messages.mime import canonical, parse_tree
+from whimbrel.messages.mime import parse_tree
 from whimbrel.messages.script import script_of
 from whimbrel.messages.signature import signature
 from whimbrel.messages.skeletons import header_skeleton, mime_skeleton

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from email.message import Message
 from typing import NamedTuple
 
+from whimbrel.messages.canonical import canonical
 from whimbrel.messages.decode import decode_transfer
-from whimbrel.messages.mime import canonical, parse_tree
+from whimbrel.messages.mime import parse_tree
 
 MESSAGES = {"message/rfc822", "message/global", "message/news"}  # the messages in messages that we walk into
 

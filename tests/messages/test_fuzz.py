@@ -1,8 +1,8 @@
 """Mutated real messages: whatever is done to a message, reading it gives sound facts and raises nothing.
 
 `WHIMBREL_FUZZ` says how many mutations are read (10,000 by default; `make fuzz` reads 1,000,000) and
-`WHIMBREL_FUZZ_SEED` where the count begins.  Each mutation is made from its number alone, which a failure names, so that
-it can be made again.
+`WHIMBREL_FUZZ_SEED` where the count begins.  Each mutation is made from its number alone, which a failure names, so
+that it can be made again.
 Seeded mutation and not hypothesis, because a hypothesis example costs ten times what reading a message does.
 """
 

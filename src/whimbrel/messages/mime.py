@@ -3,7 +3,7 @@
 Three things make this our own and not the standard library's parser.  Order, case, blanks and breakage of headers are
 evidence here, and must survive.  Any bytes must be read without an exception.  And time must grow linearly:
 
-- Line ends are LF before we begin (`canonical`), so that nothing below asks about them.
+- Line ends are LF before we begin (`canonical.py`), so that nothing below asks about them.
 - The body is searched once for lines that begin with `--`, from one to the next, whatever the nesting.  All open
   boundaries lie in one dict, so that a line costs one look-up at 1 level as at 32.  An outer boundary closes the parts
   inside it.
@@ -13,7 +13,6 @@ evidence here, and must survive.  Any bytes must be read without an exception.  
 Grammar: RFC 5322 section 2.2 (fields), RFC 2046 section 5.1 (multiparts), RFC 2046 section 5.2 (messages in messages).
 """
 
-import hashlib
 import re
 from functools import lru_cache
 from typing import NamedTuple
@@ -54,53 +53,6 @@ class Entity:
         self.has_children = False
 
 
-class Canonical(NamedTuple):
-    """A message with LF line ends and without its mailbox envelope line, and the digest of its content."""
-
-    raw: bytes
-    content_sha256: bytes
-    defects: tuple[Defect, ...]
-
-
-def canonical(raw: bytes) -> Canonical:
-    """Return the message in the one form that is parsed and hashed.
-
-    The digest is the same for the same mail in an mbox, a maildir or an .eml file: LF ends, no envelope line, no line
-    ends at the end.
-    """
-    defects = []
-    if b"\r" in raw:
-        raw = raw.replace(b"\r\n", b"\n")
-        if b"\r" in raw:
-            if b"\n" in raw:
-                defects.append(Defect("bare cr"))
-            else:
-                raw = raw.replace(b"\r", b"\n")
-                defects.append(Defect("cr line ends"))
-    while raw.startswith((b"From ", b">From ")):
-        raw = raw[raw.find(b"\n") + 1 :] if b"\n" in raw else b""
-    digest = hashlib.sha256(raw.rstrip(b"\n")).digest()
-    if raw.startswith(b"\xef\xbb\xbf"):
-        raw = raw[3:]
-        defects.append(Defect("byte order mark"))
-    if b"\0" in raw:
-        defects.append(Defect("nul byte"))
-    if _has_long_line(raw):
-        defects.append(Defect("long line"))
-    return Canonical(raw, digest, tuple(defects))
-
-
-def _has_long_line(raw: bytes) -> bool:
-    # From line end to the last line end within reach: a step every 998 bytes or so, not one a line.
-    position, size = 0, len(raw)
-    while position + bounds.LINE_BYTES < size:
-        line_end = raw.rfind(b"\n", position, position + bounds.LINE_BYTES + 1)
-        if line_end < 0:
-            return True
-        position = line_end + 1
-    return False
-
-
 def parse_headers(block: bytes, where: str, defects: list[Defect]) -> tuple[tuple[Header, ...], dict[str, bytes], int]:
     """Split a header block (without the empty line after it) into fields.
 
@@ -109,20 +61,20 @@ def parse_headers(block: bytes, where: str, defects: list[Defect]) -> tuple[tupl
     """
     headers: list[Header] = []
     fields: dict[str, bytes] = {}
-    lines = _FIELD_START.split(block) if block else []
     is_large = len(block) > bounds.HEADER_BYTES
+    # Unfolding (RFC 5322, section 2.2.3) takes out the line end and leaves the blank.
+    unfolded = block.replace(b"\n\t", b"\t").replace(b"\n ", b" ")
+    lines = unfolded.split(b"\n") if block else []
     for index, line in enumerate(lines[: bounds.HEADERS] if len(lines) > bounds.HEADERS else lines):
-        colon = line.find(b":")
-        name = _name(line[:colon]) if colon <= _CACHED_NAME_BYTES else _name.__wrapped__(line[:colon])
-        if name is None or colon < 0:
+        written_name, colon, value = line.partition(b":")
+        is_short = len(written_name) <= _CACHED_NAME_BYTES
+        name = _name(written_name) if is_short else _name.__wrapped__(written_name)
+        if name is None or not colon:
             if _is_skipped(line, index, where, defects):
                 continue
             defects.append(Defect("no blank line", where))
-            return tuple(headers), fields, sum(map(len, lines[:index])) + index
+            return tuple(headers), fields, _offset(block, index)
         written, lower, is_blank_before_colon = name
-        value = line[colon + 1 :]
-        if b"\n" in value:
-            value = value.replace(b"\n", b"")
         if is_large and len(value) > bounds.HEADER_BYTES:
             value = value[: bounds.HEADER_BYTES]
             defects.append(Defect("long header", where))
@@ -138,6 +90,11 @@ def parse_headers(block: bytes, where: str, defects: list[Defect]) -> tuple[tupl
     if not block.isascii():
         defects.append(Defect("header 8bit", where))
     return tuple(headers), fields, len(block)
+
+
+def _offset(block: bytes, index: int) -> int:
+    """Return where the field (or what stands for one) of this index begins in a block that is still folded."""
+    return sum(len(line) + 1 for line in _FIELD_START.split(block, index)[:index])
 
 
 @lru_cache(maxsize=_CACHED_NAMES)

@@ -2,8 +2,9 @@
 
 from whimbrel.messages import bounds
 from whimbrel.messages.body import Body, read_body
+from whimbrel.messages.canonical import canonical
 from whimbrel.messages.decode import decode_words
-from whimbrel.messages.mime import canonical, parse_tree
+from whimbrel.messages.mime import parse_tree
 from whimbrel.messages.script import script_of
 from whimbrel.messages.signature import signature
 from whimbrel.messages.skeletons import header_skeleton, mime_skeleton
