@@ -5,8 +5,8 @@ import jsonschema
 import msgspec
 import pyarrow as pa
 import pytest
+from tests.listings.rows import seen
 
-from tests.listings.rows import day, seen
 from whimbrel.listings.explain import Explanation, TargetKind, explain, schema, target_of
 from whimbrel.listings.ledger import replayed
 from whimbrel.listings.policy import Decider

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-
 from tests.listings.rows import day, seen
+
 from whimbrel.errors import StoreError
 from whimbrel.listings.ledger import Ledger, replayed
 from whimbrel.listings.policy import Decider

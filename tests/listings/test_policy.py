@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.listings.rows import day, seen
+
 from whimbrel.listings.policy import Decider
 from whimbrel.listings.settings import OWN, SHARED, Settings
 from whimbrel.listings.state import Seen

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
 from bench.causal import oracle, replay, upper_bound
 from bench.replay import rows_from_mail
 from bench.stream import simulated
 from tests.listings.rows import seen
+
 from whimbrel.listings.settings import OWN
 
 

@@ -242,7 +242,7 @@ class Decider:
             if not worth.reports:
                 host.counted = self.prior.count(host.groups, now, legitimate=bool(worth.ham))
         elif worth.ham and not host.counted.legitimate:
-            host.counted = self.prior.turn(host.groups, host.counted, now)
+            host.counted = self.prior.turn(host.groups, host.counted)
 
     def _see_network(self, host: HostState, row: Seen, worth: Worth, now: float) -> NetworkState:
         self.touched.add(host.network)
@@ -313,7 +313,11 @@ class Decider:
         if standing.state == "listed" and network.ham_at == now:
             why = "legitimate mail was seen from it"
             return [lifecycle.ended(standing, target, self.clock, self.rule_version, change="expired", why=why)]
-        if host.host not in network.hosts or self.is_allowed(target) or not self._ham_free(network, now):
+        if standing.state == "listed" and standing.until is not None:
+            left = seconds_of(standing.until) - now
+            if left > settings.network_term_seconds * lifecycle.RENEW_BELOW:
+                return []
+        if host.host not in network.hosts or not self._ham_free(network, now) or self.is_allowed(target):
             return []
         spamming = sum(now - at <= settings.network_ham_free_seconds for at in network.hosts.values())
         unnamed = 2 * len(network.unnamed) > len(network.hosts)

@@ -11,10 +11,11 @@ the parent's share and k the level's weight:
 With hosts that are all alike that is exactly the beta-binomial estimate with prior weight k; with hosts of different
 looks it is indirect standardisation (observed against expected), so that a customer's line between five mail servers is
 compared with what lines and what mail servers do.  A group without members changes nothing.  Counts are of distinct
-hosts, not of messages: a group cannot be shouted down.  They decay with the e-folding time below.
+hosts, not of messages: a group cannot be shouted down.  They decay with the e-folding time below (Cormode and others,
+Forward Decay, ICDE 2009).
 
 Exact reproducibility: only `count` and `turn` change a tally, and reading never does (a decay applied while reading
-would make the last bits of a float depend on who asked when).  Memory: one tally (five floats, about 200 bytes with its
+would make the last bits of a float depend on who asked when).  Memory: one tally (four floats, about 200 bytes with its
 key) for each group with a member; `forget` drops those whose hosts have decayed to nothing.
 """
 
@@ -25,6 +26,9 @@ import msgspec
 
 # How long a neighbour's testimony counts (e-folding): a season, the length of the streams that it was tried on.
 NEIGHBOUR_TAU_SECONDS: Final = 90 * 86_400.0
+
+# Where masses are 1: 2000-01-01.  Until 2174 they stay below the largest float, exp(709).
+LANDMARK_SECONDS: Final = 946_684_800.0
 
 # A group counts as empty below this many hosts (five and a half tau after its only host was seen).
 EMPTY_HOSTS: Final = 0.004
@@ -38,21 +42,28 @@ ROOT_LOGIT: Final = 0.0
 
 
 class Tally(msgspec.Struct, array_like=True):
-    """The members of one group at `at` (seconds since 1970), decayed: observed and expected."""
+    """The members of one group, observed and expected; a host counted at time t has the mass of `grown(t)`."""
 
-    legitimate: float
-    spamming: float
-    expected_legitimate: float
-    expected_spamming: float
-    at: float
+    legitimate: float = 0.0
+    spamming: float = 0.0
+    expected_legitimate: float = 0.0
+    expected_spamming: float = 0.0
 
 
 class Counted(msgspec.Struct, array_like=True, frozen=True):
-    """What one host added to its groups: when, as what, and the legitimate share that each group's parent expected."""
+    """What one host added to its groups: its mass, as what, and the legitimate share that each level expected."""
 
-    at: float
+    mass: float
     legitimate: bool
     expected: tuple[float, ...]
+
+
+def grown(at: float) -> float:
+    """Return the mass of a host counted at `at` (seconds since 1970).
+
+    Decay runs forward: newer hosts weigh more, so that old tallies need no touching, and what is read is only ratios.
+    """
+    return exp((at - LANDMARK_SECONDS) / NEIGHBOUR_TAU_SECONDS)
 
 
 def groups_of(network: str, shape: str, organisation: str | None, asn: int | None) -> tuple[str, ...]:
@@ -70,83 +81,61 @@ class Prior:
 
     def chain(self, groups: tuple[str, ...], now: float, own: Counted | None = None) -> tuple[float, tuple[float, ...]]:
         """Return the logit at the end of the chain, and each level's parent share; `own` is left out of every group."""
-        logit = ROOT_LOGIT
+        scale, logit = grown(now), ROOT_LOGIT
         shares = []
         for level, group in enumerate(groups):
             p = 1.0 / (1.0 + exp(-logit))
             shares.append(p)
             tally = self.tallies.get(group) if group or level == 0 else None
-            if tally is not None:
-                logit += _shift(tally, now, p, WEIGHT_HOSTS[level], own=own, level=level)
+            if tally is None:
+                continue
+            good, bad = tally.legitimate, tally.spamming
+            expected_good, expected_bad = tally.expected_legitimate, tally.expected_spamming
+            if own is not None:
+                mine, share = own.mass, own.expected[level]
+                good, bad = (good - mine, bad) if own.legitimate else (good, bad - mine)
+                expected_good -= mine * share
+                expected_bad -= mine * (1.0 - share)
+            k = WEIGHT_HOSTS[level] * scale
+            k_good, k_bad = k * p, k * (1.0 - p)
+            # Rounding may leave a tally that should be empty a little below nothing.
+            above = (k_good + (max(0.0, good))) * (k_bad + (max(0.0, expected_bad)))
+            below = (k_good + (max(0.0, expected_good))) * (k_bad + (max(0.0, bad)))
+            logit += log(above / below)
         return logit, tuple(shares)
 
     def count(self, groups: tuple[str, ...], now: float, *, legitimate: bool) -> Counted:
         """Add a host to its groups; return what was added, for `turn` and for leaving it out of its own prior."""
         _, shares = self.chain(groups, now)
+        mass = grown(now)
         for level, group in enumerate(groups):
             if group or level == 0:
-                tally = self._at(group, now)
-                tally.legitimate += legitimate
-                tally.spamming += not legitimate
-                tally.expected_legitimate += shares[level]
-                tally.expected_spamming += 1.0 - shares[level]
-        return Counted(now, legitimate, shares)
+                self.touched.add(group)
+                tally = self.tallies.setdefault(group, Tally())
+                tally.legitimate += mass if legitimate else 0.0
+                tally.spamming += 0.0 if legitimate else mass
+                tally.expected_legitimate += mass * shares[level]
+                tally.expected_spamming += mass * (1.0 - shares[level])
+        return Counted(mass, legitimate, shares)
 
-    def turn(self, groups: tuple[str, ...], counted: Counted, now: float) -> Counted:
+    def turn(self, groups: tuple[str, ...], counted: Counted) -> Counted:
         """Move a host that was counted as spamming over to the legitimate ones."""
-        weight = exp((counted.at - now) / NEIGHBOUR_TAU_SECONDS)
         for level, group in enumerate(groups):
             if group or level == 0:
-                tally = self._at(group, now)
-                tally.legitimate += weight
-                tally.spamming = max(0.0, tally.spamming - weight)
-        return msgspec.structs.replace(counted, legitimate=True)
+                self.touched.add(group)
+                tally = self.tallies.setdefault(group, Tally())
+                tally.legitimate += counted.mass
+                tally.spamming = max(0.0, tally.spamming - counted.mass)
+        return Counted(counted.mass, True, counted.expected)
 
     def forget(self, now: float) -> list[str]:
         """Drop the groups whose hosts have all decayed to nothing; return their names."""
-        gone = [name for name, tally in self.tallies.items() if _mass(tally, now) < EMPTY_HOSTS]
+        least = EMPTY_HOSTS * grown(now)
+        gone = [name for name, tally in self.tallies.items() if tally.legitimate + tally.spamming < least]
         for name in gone:
             del self.tallies[name]
             self.touched.discard(name)
         return gone
-
-    def _at(self, group: str, now: float) -> Tally:
-        self.touched.add(group)
-        tally = self.tallies.get(group)
-        if tally is None:
-            tally = self.tallies[group] = Tally(0.0, 0.0, 0.0, 0.0, now)
-            return tally
-        kept = exp((tally.at - now) / NEIGHBOUR_TAU_SECONDS)
-        tally.legitimate *= kept
-        tally.spamming *= kept
-        tally.expected_legitimate *= kept
-        tally.expected_spamming *= kept
-        tally.at = now
-        return tally
-
-
-def _shift(tally: Tally, now: float, p: float, weight: float, *, own: Counted | None, level: int) -> float:
-    kept = exp((tally.at - now) / NEIGHBOUR_TAU_SECONDS)
-    legitimate, spamming = tally.legitimate * kept, tally.spamming * kept
-    expected_legitimate, expected_spamming = tally.expected_legitimate * kept, tally.expected_spamming * kept
-    if own is not None:
-        mine = exp((own.at - now) / NEIGHBOUR_TAU_SECONDS)
-        if own.legitimate:
-            legitimate = max(0.0, legitimate - mine)
-        else:
-            spamming = max(0.0, spamming - mine)
-        expected_legitimate = max(0.0, expected_legitimate - mine * own.expected[level])
-        expected_spamming = max(0.0, expected_spamming - mine * (1.0 - own.expected[level]))
-    base_legitimate, base_spamming = weight * p, weight * (1.0 - p)
-    return log(
-        (legitimate + base_legitimate)
-        * (expected_spamming + base_spamming)
-        / ((expected_legitimate + base_legitimate) * (spamming + base_spamming))
-    )
-
-
-def _mass(tally: Tally, now: float) -> float:
-    return (tally.legitimate + tally.spamming) * exp((tally.at - now) / NEIGHBOUR_TAU_SECONDS)
 
 
 def _wide_network(network: str) -> str:
