@@ -122,7 +122,7 @@ def _delays(rows: Sequence[Seen], listed: Sequence[Event]) -> list[float]:
 
 
 def _leftover(rows: Sequence[Seen], events: Sequence[Event]) -> tuple[float, float]:
-    """Return the share of listed time after each target's last spam, and the minutes that hosts with ham were listed."""
+    """Return the share of listed time after each target's last spam, and the minutes hosts with ham were listed."""
     last: dict[str, datetime] = {}
     for row in rows:
         if row.label == "spam":

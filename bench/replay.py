@@ -6,7 +6,7 @@
     python bench/replay.py --simulated                     90 days of a made-up site (bench/stream.py)
 
 At each message the answer is what the ledger's listings would have made DNS say at that moment; only then is the
-message learned.  Which servers are our own is settled first, over the whole corpus (that is no knowledge of spam or ham).
+message learned.  Which servers are our own is settled first, over the whole corpus (no knowledge of labels).
 """
 
 import argparse

@@ -20,7 +20,14 @@ from whimbrel.listings.assignment import look_of, organisation_of
         ("2001:db8::/64", "mx1.org.example", "mx1.org.example", "mail-same", "static", True),
     ],
 )
-def test_looks(host: str, helo: str | None, rdns: str | None, shape: str, assignment: str, server_like: bool) -> None:  # noqa: FBT001
+def test_looks(  # noqa: PLR0917 - the columns of the table above
+    host: str,
+    helo: str | None,
+    rdns: str | None,
+    shape: str,
+    assignment: str,
+    server_like: bool,  # noqa: FBT001 - as above
+) -> None:
     look = look_of(host, helo, rdns)
     assert (look.shape, look.assignment, look.server_like) == (shape, assignment, server_like)
 

@@ -30,7 +30,7 @@ def test_an_empty_group_changes_nothing() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=20), st.booleans(), st.floats(0, 1e7))
-def test_a_host_is_left_out_of_its_own_prior(others: list[bool], mine: bool, later: float) -> None:
+def test_a_host_is_left_out_of_its_own_prior(others: list[bool], mine: bool, later: float) -> None:  # noqa: FBT001
     prior = Prior()
     for legitimate in others:
         prior.count(GROUPS, 0.0, legitimate=legitimate)

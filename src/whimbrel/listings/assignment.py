@@ -40,7 +40,7 @@ class Look(NamedTuple):
     """What the names of one host say.
 
     `shape` is the group's name (`line-other`, `mail-same`, ... ), `organisation` the registered domain of the reverse
-    name (None without one), `server_like` whether the greeting agrees with a reverse name that is not a customer's line,
+    name (None without one), `server_like` whether the greeting agrees with a reverse name that is no customer's line,
     `unnamed` whether the address has no name of its own: a customer's line, or a greeting without any reverse name.
     """
 
@@ -97,7 +97,7 @@ def _nameless(greeting: str) -> Look:
 
 
 def _names_a_line(host: str, name: str) -> bool:
-    """Tell whether a reverse name was made from the address (it holds the last two octets) or names a customer's line."""
+    """Tell whether a reverse name is made from the address (holds its last two octets) or names a customer's line."""
     if ":" in host:
         return bool(_LINE_WORDS.search(name)) and bool(_NUMBERS.search(name))
     numbers = {number.lstrip("0") or "0" for number in _NUMBERS.findall(name)}

@@ -1,8 +1,8 @@
 """Why: the answer to "is it listed, as what, since when, until when, and on what evidence?"
 
-Pure: listings, events, a judgement and a table of observations come in; an `Explanation` goes out, whose JSON schema is
-published (`docs/why.schema.json`).  Never shown: recipients and their domains (they would tell a trap), message text, and
-what other hosts did.  A target that is not listed gets the same answer: what is known, and how far from a listing it is.
+Pure: listings, events, a judgement and a table of observations come in; an `Explanation` goes out, whose JSON schema
+is published (`docs/why.schema.json`).  Never shown: recipients and their domains (they would tell a trap), message
+text, and what other hosts did.  A target that is not listed gets the same answer: what is known, and how far it is.
 """
 
 import ipaddress
@@ -136,8 +136,8 @@ def explain(
     """Return why a target (of `target_of`) is listed or not.
 
     `listings` may be any: those in force that cover the target count; `history` is the ledger's for the target (and
-    its network); `judged` is `Decider.judge`, for an address; `observations` are those of the target: of its host, of the
-    network's hosts, or of the hosts that sent messages with this domain or hash, in any order.
+    its network); `judged` is `Decider.judge`, for an address; `observations` are those of the target: of its host,
+    of the network's hosts, or of the hosts that sent messages with this domain or hash, in any order.
     """
     listing = _covering(target, kind, now, listings)
     rows = sorted(observations.to_pylist(), key=lambda row: (row["seen_at"], row["id"]))
@@ -149,7 +149,7 @@ def explain(
         target_kind=kind,
         now=now,
         is_listed=listing is not None,
-        sentence=_sentence(target, kind, listing, rows, probability, settings),
+        sentence=_sentence(target, kind, listing=listing, rows=rows, probability=probability, settings=settings),
         listed_target=None if listing is None else listing.target,
         code=None if listing is None else f"127.0.0.{int(listing.code)}",
         role=None if listing is None else listing.role,
@@ -195,6 +195,7 @@ def _covering(target: str, kind: TargetKind, now: datetime, listings: Sequence[L
 def _sentence(
     target: str,
     kind: TargetKind,
+    *,
     listing: Listing | None,
     rows: Sequence[dict[str, Any]],
     probability: float | None,

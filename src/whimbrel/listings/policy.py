@@ -169,7 +169,7 @@ class Decider:
         return None
 
     def dumps(self) -> list[tuple[str, bytes]]:
-        """Return the working state touched since the last call as (key, value) rows, to be stored in one transaction."""
+        """Return the working state touched since the last call as (key, value) rows, for one transaction."""
         rows = [("clock", _ENCODE((self.clock, self.began)))]
         for target in sorted(self.touched):
             state = self.hosts.get(target) or self.networks[target]

@@ -4,7 +4,7 @@
 `own`: an operator's list for its own servers from what those servers received.  No second sensor is needed, for a
 third party cannot forge the peer of a TCP connection; the term follows how long an address goes on spamming *here*.
 
-LLRs are natural logarithms.  Measurements are of the shipped corpus unless another is named (docs/listing.md has the tables).
+LLRs are natural logarithms.  Measurements are of the shipped corpus (docs/listing.md has the tables).
 """
 
 import hashlib
@@ -21,7 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What may be set; `rule_version` names all of it."""
 
     profile: str
-    # Listed when P(legitimate) is at or below this (design: 1e-4; `own`: where the replay curve is flat, 0.02 to 0.003).
+    # Listed when P(legitimate) is at or below this (design: 1e-4; `own`: the replay curve is flat, 0.02 to 0.003).
     q: float
     # Independent sensors that must have seen a host spam, hard evidence aside (design: 3).
     sensors_needed: int
@@ -48,8 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # How long evidence must have been gathered before "no ham for 60 days" can be said at all.
     network_watch_seconds: float
 
-    # One spam message: what a legitimate host's first message is spam for, and a spamming host's is always.  Hosts whose
-    # names agree (mail servers): 21 of 498 sent spam first, ln(498 / 21) = 3.2; all others: 1 of 393, ln(393 / 1) = 6.0.
+    # One spam message, against how often a legitimate host begins with one.  Hosts whose names agree (mail servers): 21
+    # of 498 did, ln(498 / 21) = 3.2; all others: 1 of 393, ln(393 / 1) = 6.0.
     server_spam_llr: float = 3.2
     spam_llr: float = 6.0
     # One ham message from a host that only spams is a label's mistake, taken as one in a thousand: ln(1000) = 6.9.
