@@ -25,7 +25,7 @@ def shipped_archive() -> Path:
 
 @pytest.fixture(scope="session")
 def shipped_mail(shipped_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder `spamassassin/` of the shipped mail, unpacked: spam, spam_2, easy_ham, easy_ham_2, hard_ham, hard_ham_2."""
+    """The folder `spamassassin/` of the shipped mail, unpacked: spam, spam_2, easy_ham, easy_ham_2, hard_ham, ..."""
     return _unpack(shipped_archive, tmp_path_factory.mktemp("mail")) / "spamassassin"
 
 

@@ -9,8 +9,8 @@ SCHEMA_VERSION = 1
 
 INSTANT = pa.timestamp("us", tz="UTC")
 
-# One row an observation (model.observation.Observation), plus what the store adds: its id; where a sensor's trust grew, the
-# id of the observation that this one corrects (`supersedes`); and the message it was made from (a row of `FACTS`).
+# One row an observation (model.observation.Observation), plus what the store adds: its id; where a sensor's trust grew,
+# the id of the observation that this one corrects (`supersedes`); and the message it was made from (a row of `FACTS`).
 OBSERVATIONS = pa.schema(
     [
         pa.field("id", pa.binary(16), nullable=False),
