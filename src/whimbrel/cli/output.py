@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
+
+if TYPE_CHECKING:
+    from whimbrel.pipeline.decide import Decided
 
 Row = Mapping[str, object]
 
@@ -47,6 +50,24 @@ def print_rows(rows: Sequence[Row], columns: Sequence[Column], *, as_json: bool,
     for row in rows:
         table.add_row(*(_cell(row.get(column.key)) for column in columns))
     Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def ranked(rows: Sequence[Row], sort: str, name: str, *, ascending: bool, limit: int) -> list[Row]:
+    """Return the first `limit` rows (0: all) by one column, ties by name, and what has no value last."""
+    named = sorted(rows, key=lambda row: str(row[name]))
+    known = [row for row in named if row[sort] is not None]
+    ordered = sorted(known, key=lambda row: row[sort], reverse=not ascending)  # type: ignore[arg-type, return-value]
+    return [*ordered, *(row for row in named if row[sort] is None)][: limit or None]
+
+
+def print_decided(decided: "Decided") -> None:
+    """Print what a run of decisions did."""
+    click.echo(
+        f"{decided.decided:,} observations decided by profile {decided.profile}: "
+        f"{decided.listed:,} targets listed, {decided.ended:,} ended"
+    )
+    if decided.waiting:
+        click.echo(f"{decided.waiting:,} were learned after --now and wait for a later run")
 
 
 def _cell(value: object) -> str:
