@@ -22,12 +22,12 @@ _HOST_COLUMNS = (
     Column("spam_messages", "spam", number=True),
     Column("ham_messages", "ham", number=True),
     Column("unknown_messages", "unknown", number=True),
-    Column("infections", "infected", number=True),
-    Column("days", "days", number=True),
-    Column("first_seen", "first seen"),
-    Column("last_seen", "last seen"),
     Column("listed", "code", number=True),
-    Column("rdns", "name"),
+    Column("days", "days", number=True),
+    Column("last_seen", "last seen"),
+    Column("first_seen", "first seen"),
+    Column("infections", "infected", number=True),
+    Column("rdns", "name", cuttable=True),
 )
 _NETWORK_COLUMNS = (
     Column("network", "network"),

@@ -103,7 +103,7 @@ def _print(done: Ingested) -> None:
     settled = done.settled
     click.echo(f"{settled.messages:,} new messages, {settled.observed:,} with a connecting client and a time")
     if settled.known:
-        click.echo(f"{settled.known:,} were known already and stay as they are")
+        click.echo(f"{settled.known:,} more were copies of deliveries known already (same trace line, same content)")
     for why, count in sorted(settled.unobserved.items(), key=lambda item: (-item[1], item[0])):
         click.echo(f"  {count:,} without: {why}")
     for place, why in done.skipped[:_SKIPPED_SHOWN]:

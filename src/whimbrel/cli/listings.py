@@ -19,7 +19,7 @@ Examples:
 _COLUMNS = (
     Column("target", "target"),
     Column("code", "code", number=True),
-    Column("meaning", "listed as"),
+    Column("meaning", "listed as", cuttable=True),
     Column("since", "since"),
     Column("until", "until"),
     Column("times_listed", "times", number=True),

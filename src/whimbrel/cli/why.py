@@ -47,7 +47,8 @@ def command(target: str, now: datetime, data_dir: Path, as_json: bool) -> None:
             f"{campaign}; recipients: {example.recipients}"
         )
     for change in told.history[-_LINES:]:
-        click.echo(f"  history       {_time(change.at)} {change.change}: {change.why} ({change.actor})")
+        whose = "" if change.target == told.target else f" {change.target}"
+        click.echo(f"  history       {_time(change.at)} {change.change}{whose}: {change.why} ({change.actor})")
 
 
 def _lines(told: Explanation) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What a store says, as rows for tables: hosts, campaigns, listings, and the state of the store itself."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,19 @@ def network_rows(data_dir: Path, now: datetime) -> list[Row]:
     return rows
 
 
-def campaign_rows(data_dir: Path) -> list[Row]:
-    """Return a row a campaign (`analysis.campaigns.CAMPAIGNS`), the largest first; given ones have no domains."""
+def campaign_rows(data_dir: Path, now: datetime) -> list[Row]:
+    """Return a row a campaign (`analysis.campaigns.CAMPAIGNS`), the largest first, of messages seen by `now`.
+
+    Campaigns that observations were given with have no domains.
+    """
     with Evidence.open(data_dir) as store:
         membership = store.derived("membership")
+        if membership is not None:
+            membership = membership.filter(pc.less_equal(membership["seen_at"], pa.scalar(now)))
         facts = store.facts(columns=["message_id", "label", "url_domains", "attachment_types"])
         seen = store.observations(columns=["message_id", "host"])
         found = summarise(MEMBERSHIP.empty_table() if membership is None else membership, facts, seen)
-        given = store.query(_GIVEN)
+        given = store.query(_GIVEN, {"now": now})
     rows: list[Row] = [row | {"basis": _basis(row)} for row in found.to_pylist()]
     rows += [row | {"basis": "given", "url_domains": [], "attachment_types": []} for row in given.to_pylist()]
     return sorted(rows, key=lambda row: (-row["messages"], row["campaign"]))
@@ -76,7 +81,7 @@ SELECT campaign, min(seen_at) AS first_seen, max(seen_at) AS last_seen, count(DI
        CAST(sum(count) AS BIGINT) AS messages,
        CAST(coalesce(sum(count) FILTER (label = 'spam'), 0) AS BIGINT) AS spam,
        CAST(coalesce(sum(count) FILTER (label = 'ham'), 0) AS BIGINT) AS ham
-FROM observations WHERE campaign IS NOT NULL GROUP BY campaign
+FROM observations WHERE campaign IS NOT NULL AND seen_at <= $now GROUP BY campaign
 """
 
 
@@ -162,7 +167,8 @@ def _hosts(store: Evidence, now: datetime) -> pa.Table:
     days = store.derived("host_days")
     if days is None:
         days = history.HOST_DAYS.empty_table()
-    return history.hosts(days.filter(pc.less_equal(days["day"], pa.scalar(now.date()))))
+    last = (now - timedelta(microseconds=1)).date()  # at midnight the day that begins is still to come
+    return history.hosts(days.filter(pc.less_equal(days["day"], pa.scalar(last))))
 
 
 def _campaigns_sent(store: Evidence) -> dict[str, Sequence[str]]:
