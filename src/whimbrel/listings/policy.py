@@ -87,6 +87,7 @@ class Decider:
         self.touched: set[str] = set()
         self._trusted = frozenset(trusted)
         self._allowed: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        self._near_allowed: dict[str, bool] = {}  # by network, as asked
         self._ends: list[tuple[datetime, str]] = []
 
     def decide(self, row: Seen) -> list[Event]:
@@ -133,6 +134,7 @@ class Decider:
     def allow(self, targets: Iterable[str]) -> list[Event]:
         """Never list these (addresses, networks: own servers, the operator's allow list); end their listings."""
         self._allowed += [ipaddress.ip_network(target, strict=False) for target in targets]
+        self._near_allowed.clear()
         events = []
         states: dict[str, HostState | NetworkState] = {**self.hosts, **self.networks}
         for target, state in sorted(states.items(), key=itemgetter(0)):
@@ -148,6 +150,14 @@ class Decider:
         """Tell whether a target holds, or lies in, something that is never listed."""
         if not self._allowed:
             return False
+        network = network_of(target)
+        near = self._near_allowed.get(network)
+        if near is None:
+            near = self._near_allowed[network] = self._overlaps_allowed(network)
+        # Nearly every network is far from all that is allowed, and so are its hosts.
+        return near and (target == network or self._overlaps_allowed(target))
+
+    def _overlaps_allowed(self, target: str) -> bool:
         network = ipaddress.ip_network(target)
         return any(network.version == other.version and network.overlaps(other) for other in self._allowed)
 

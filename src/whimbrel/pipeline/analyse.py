@@ -1,9 +1,9 @@
 """Analysis after a batch: campaigns grow by the new messages, host-days are computed again for the days touched."""
 
-from datetime import date
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whimbrel.analysis import hosts
 from whimbrel.analysis.campaigns import CampaignIndex
@@ -59,20 +59,13 @@ def _host_days(store: Evidence, mark: int) -> int:
     if not new.num_rows:
         return 0
     touched = hosts.days_of(new)
-    days: list[date] = touched.to_pylist()
+    days = touched.to_pylist()
     fresh = hosts.host_days(store.observations(days=days))
+    months = pc.strftime(fresh["day"], format="%Y-%m")
     partitions: dict[str, pa.Table] = {}
-    for month in sorted({_month(day) for day in days}):
+    for month in sorted({f"{day:%Y-%m}" for day in days}):
         kept = store.derived("host_days", [month])
-        inside = _in_month(fresh, month)
+        inside = fresh.filter(pc.equal(months, month))
         partitions[month] = inside if kept is None else hosts.replace_days(kept, inside, touched)
     store.replace("host_days", partitions, stage=STAGE, version=VERSION)
     return len(days)
-
-
-def _month(day: date) -> str:
-    return f"{day:%Y-%m}"
-
-
-def _in_month(table: pa.Table, month: str) -> pa.Table:
-    return table.filter(pa.array([_month(day) == month for day in table["day"].to_pylist()], pa.bool_()))

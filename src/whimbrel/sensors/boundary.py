@@ -382,4 +382,9 @@ def _is_host_name(name: str) -> bool:
 @lru_cache(maxsize=65_536)
 def _within(address: str, networks: tuple[str, ...]) -> bool:
     parsed = ipaddress.ip_address(address)
-    return any(parsed in ipaddress.ip_network(network) for network in networks)
+    return any(parsed in network for network in _parsed(networks))
+
+
+@lru_cache(maxsize=64)  # one set of networks a sensor
+def _parsed(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, networks))
