@@ -16,3 +16,8 @@ lock:
 	$(LOCK) --no-default-groups --group build --group test > requirements-test.txt
 	$(LOCK) --no-default-groups --group build --group test --group lint > requirements-dev.txt
 	rm -f uv.lock
+bench:
+	tools/bench
+fuzz:
+	tools/setup test
+	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py
