@@ -44,8 +44,8 @@ def main() -> int:
 
 def ingest_mail() -> None:
     """Read the shipped mail, as an operator who knows his own relays would."""
-    lines = (HERE / "mail" / "relays").read_text(encoding="utf-8").splitlines()
-    trust = [word for line in lines if not line.startswith("#") for word in ("--trust", line)]
+    told = "".join((HERE / "mail" / name).read_text(encoding="utf-8") for name in ("relays", "list-nodes"))
+    trust = [word for line in told.splitlines() if not line.startswith("#") for word in ("--trust", line)]
     mail = os.path.relpath(MAIL)
     labels = os.path.relpath(MAIL.with_name("labels"))
     run("ingest", mail, "--labels", labels, *trust, "--profile", "own", "--now", NOW, "--demo")
@@ -148,7 +148,7 @@ def say(arguments: list[str]) -> None:
     written = shlex.join(["whimbrel", *arguments])
     first, found, rest = written.partition(" --trust ")
     if found:
-        written = f"{first} --trust ... (those in samples/mail/relays) {rest[rest.index('--profile') :]}"
+        written = f"{first} --trust ... (those in samples/mail/relays and list-nodes) {rest[rest.index('--profile') :]}"
     print(f"$ {written}", flush=True)
 
 
