@@ -271,9 +271,7 @@ def _replace(connection: sql.Connection, table: sql.Table, key: str, rows: Seque
     column = table.c[key]
     for start in range(0, len(rows), _BATCH_ROWS):
         chunk = rows[start : start + _BATCH_ROWS]
-        connection.execute(
-            sql.delete(table).where(column == sql.bindparam("old")), [{"old": row[key]} for row in chunk]
-        )
+        connection.execute(sql.delete(table).where(column.in_([row[key] for row in chunk])))
         connection.execute(sql.insert(table), chunk)
 
 

@@ -100,11 +100,14 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     inferred: tuple[Inferred, ...] = ()
     version: int = TRUST_VERSION
 
-    def holds(self, hop: Hop) -> bool:
-        """Tell whether a line's peer is ours: by address, or by a confirmed name at or below one told."""
+    def holds(self, hop: Hop, networks: tuple[str, ...] | None = None) -> bool:
+        """Tell whether a line's peer is ours: by address, or by a confirmed name at or below one told.
+
+        `networks` are `all_networks()`, where the caller has them at hand.
+        """
         if hop.address is None:
             return False
-        if _within(hop.address, self.all_networks()):
+        if _within(hop.address, self.all_networks() if networks is None else networks):
             return True
         name = hop.rdns if hop.rdns_confirmed else None
         return name is not None and any(name == told or name.endswith("." + told) for told in self.names)
@@ -360,13 +363,14 @@ def _walk(hops: Sequence[Hop], trust: Trust) -> Connection | str:
     if not hops:
         return "no Received line"
     at = None
+    networks = trust.all_networks()
     for index, hop in enumerate(hops):
         at = hop.at or at
         if hop.address is None:
             if hop.form in {LOCAL, FETCHMAIL}:
                 continue
             return f"line {index + 1} does not tell the peer's address ({hop.form})"
-        if not is_public(hop.address) or trust.holds(hop):
+        if not is_public(hop.address) or trust.holds(hop, networks):
             continue
         below = len(hops) - index - 1
         return Connection(hop.address, index, hop.helo, hop.rdns, at, below, hop.trace_sha256)
