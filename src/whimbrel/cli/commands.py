@@ -25,8 +25,8 @@ COMMANDS = {
     "serve": "Answer DNS queries from the snapshot.",
 }
 
-# Commands make millions of small values that live on and none in cycles; at Python's own threshold (700 of them) a third
-# of a ledger commit and a sixth of the policy's time went to looking for cycles among them (measured, 26,592 decisions).
+# Commands make millions of small values that live on and none in cycles; at Python's own threshold (700 of them) a
+# third of a ledger commit and a sixth of the policy's time went to looking for cycles (measured, 26,592 decisions).
 _GC_THRESHOLD = 100_000
 
 INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shells' convention
@@ -96,15 +96,7 @@ def _told(error: BaseException) -> tuple[str, int]:
             return error.format_message(), error.exit_code
         case OSError():
             return _os_error(error), 1
-    return (
-        "interrupted; the same command goes on where this one stopped",
-    )  # Commands make millions of small values that live on and none in cycles; at Python's own threshold (700 of them) a third
-
-
-# of a ledger commit and a sixth of the policy's time went to looking for cycles among them (measured, 26,592 decisions).
-_GC_THRESHOLD = 100_000
-
-INTERRUPTED_EXIT_CODE
+    return "interrupted; the same command goes on where this one stopped", INTERRUPTED_EXIT_CODE
 
 
 def _os_error(error: OSError) -> str:

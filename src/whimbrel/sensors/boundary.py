@@ -77,6 +77,9 @@ LEAST_POOL_HOSTS: Final = 20
 _POOL_PREFIXES: Final = (64, 48, 32)  # a LAN, a site, a provider's allocation (RFC 6177; RIPE-738)
 _MOST_ROUNDS: Final = 8  # relays behind relays; each round trusts one more layer
 
+# Names that every machine may give itself (RFC 6761, 6762; Debian's and Red Hat's default).
+_NOBODYS: Final = (".localdomain", ".localhost", ".local")
+
 Ground = Literal["own name", "forwards", "pool"]
 
 
@@ -344,7 +347,9 @@ def _own_names(chains: Iterable[Sequence[Hop]]) -> frozenset[str]:
     counts: Counter[str] = Counter()
     for hops in chains:
         counts.update({_receiver(hops), *(hop.rdns for hop in hops if hop.form == FETCHMAIL and hop.rdns is not None)})
-    return frozenset(name for name, times in counts.items() if times >= LEAST_CHAINS and "." in name)
+    return frozenset(
+        name for name, times in counts.items() if times >= LEAST_CHAINS and "." in name and not name.endswith(_NOBODYS)
+    )
 
 
 def _receiver(hops: Sequence[Hop]) -> str:
