@@ -17,6 +17,7 @@ import http.client
 import multiprocessing
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from email.message import Message
 from itertools import islice
 from pathlib import Path
@@ -183,21 +184,18 @@ def _running(program: str, folder: Path, port: int) -> Iterator[list[int]]:
     command = [program, "-f", "-c", str(folder / "rspamd.conf"), *as_user, *places, f"--var=DBDIR={folder / 'db'}"]
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    workers: list[int] = []
     try:
-        _await(lambda: process.poll() is None and _answers(port), process, folder)
-        workers, helpers = _children(process.pid, "normal"), _children(process.pid, "hs_helper")
-        _await(lambda: _is_idle(helpers), process, folder)
-        if len(workers) != WORKERS:
-            raise PeerError(f"{len(workers)} workers run, not {WORKERS}")
-        yield workers
+        _await(lambda: len(_children(process.pid, "normal")) == WORKERS and _answers(port), process, folder)
+        _await(lambda: _is_idle(_children(process.pid, "hs_helper")), process, folder)
+        yield _children(process.pid, "normal")
     finally:
         process.terminate()
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
-            for pid in (process.pid, *workers):
-                os.kill(pid, 9)
+            for pid in (process.pid, *_children(process.pid, "")):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait()
 
 
@@ -222,9 +220,9 @@ def _answers(port: int) -> bool:
 
 
 def _is_idle(pids: Sequence[int]) -> bool:
-    """Tell whether the compiler of expressions has done nothing for a second."""
+    """Tell whether the compiler of expressions has done nothing for two seconds."""
     before = sum(map(_cpu_seconds, pids))
-    time.sleep(1)
+    time.sleep(2)
     return sum(map(_cpu_seconds, pids)) - before < 0.02
 
 
