@@ -1,6 +1,6 @@
 import base64
+import binascii
 import codecs
-import quopri
 
 import pytest
 from hypothesis import given
@@ -19,9 +19,8 @@ def _kinds(defects: list[Defect]) -> list[str]:
 def test_sound_encodings_round_trip(payload: bytes) -> None:
     defects: list[Defect] = []
     assert decode_transfer(base64.encodebytes(payload), "base64", "", defects) == payload
-    assert decode_transfer(quopri.encodestring(payload), "quoted-printable", "", defects) == payload.replace(
-        b"\r\n", b"\n"
-    )
+    # Not as text: there the encoder itself brings mixed line ends to one kind.
+    assert decode_transfer(binascii.b2a_qp(payload, istext=False), "quoted-printable", "", defects) == payload
     assert decode_transfer(payload, "8bit", "", defects) == payload
     assert defects == []
 
