@@ -1,5 +1,6 @@
 """Visible text and URLs of HTML: against a real tree builder on real mail, and on what hides text."""
 
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from whimbrel.messages import html as html_module
-from whimbrel.messages.html import MAX_URLS, visible_text
+from whimbrel.messages.html import MAX_URLS, _read_plainly, _read_styled, visible_text
+from whimbrel.messages.tags import _ATTRIBUTES, _TAGS, split_tags
+from whimbrel.messages.visibility import may_hide
 from whimbrel.model.facts import Defect
 
 HIDDEN = (Defect("hidden text", "html"),)
@@ -140,10 +142,30 @@ def test_nasty_shapes_are_read_to_their_end(shape: str) -> None:
     assert reading.text.startswith("begin")
 
 
-PIECES = st.sampled_from(
-    ["<", ">", "</", "<p", "<td", "<table>", "</table>", "<script", "</script>", "<!--", "-->", "-", "=", '"', "'", " ", "hidden", "/",  # noqa: E501
-     " style='display:none'", " color=red", " bgcolor=red", " href=x", "x", "&#", "&", ";", "\0", "\udc80", "<plaintext>", "<base href=y>"]  # noqa: E501
-)  # fmt: skip
+MUTATIONS = 1_000
+NASTY = [
+    *(
+        "<",
+        ">",
+        "</",
+        "<p",
+        "<td",
+        "<table>",
+        "</table>",
+        "<script",
+        "</script>",
+        "<!--",
+        "-->",
+        "-",
+        "=",
+        '"',
+        "'",
+        " ",
+    ),
+    *("hidden", "/", " style='display:none'", " color=red", " bgcolor=red", " href=x", "x", "&#", "&", ";", "\0"),
+    *("\udc80", "<plaintext>", "<base href=y>", "<title>", "</TITLE", '="', "='", "<STYLE ", "\xa0", "\u017f"),
+]
+PIECES = st.sampled_from(NASTY)
 
 
 @given(st.one_of(st.text(), st.lists(PIECES).map("".join)))
@@ -151,18 +173,64 @@ def test_never_raises(html: str) -> None:
     visible_text(html)
 
 
+def _check_plain_and_styled(html: str) -> None:
+    texts, tags = split_tags(html.replace("\0", ""))
+    if not may_hide(set(tags)):
+        assert _read_styled(texts, tags) == (_read_plainly(texts, tags), False)
+
+
 @given(st.lists(PIECES).map("".join))
 def test_plain_reading_is_the_styled_one_where_nothing_can_hide(html: str) -> None:
-    if html_module._may_hide(html):
-        return
-    html = html.replace("\0", "")
-    tokens = html_module._TOKEN.split(html)
-    plain_urls, styled_urls = html_module._Urls(), html_module._Urls()
-    plain = html_module._read_plainly(tokens, plain_urls)
-    styled, hid = html_module._read_styled(tokens, styled_urls)
-    assert not hid
-    assert "".join(plain) == "".join(styled)
-    assert plain_urls.found == styled_urls.found
+    _check_plain_and_styled(html)
+
+
+# The grammar of `tags` without its quick ways: what a tag is, letter by letter.
+CLEAR = re.compile(
+    rf"""<(?:((?ai:script|style|title|noembed|noframes))(?=[\s/>]){_ATTRIBUTES}(?:>|\Z)"""
+    r""".*?(?:(?ai:</\1)(?=[\s/>])[^>]*+(?:>|\Z)|\Z)"""
+    rf"""|/?[a-zA-Z][^\s/>]*+{_ATTRIBUTES}(?:>|\Z)"""
+    r"""|!--(?:-?>|.*?(?:--!?>|\Z))|[!?/][^>]*+(?:>|\Z))""",
+    re.DOTALL,
+)
+
+
+def _check_tags(html: str) -> None:
+    assert _TAGS.split(html)[1::3] == [match[0] for match in CLEAR.finditer(html)]
+
+
+@given(st.one_of(st.text(), st.lists(PIECES).map("".join)))
+def test_the_quick_grammar_is_the_clear_one(html: str) -> None:
+    _check_tags(html)
+
+
+@pytest.fixture(scope="module")
+def real_parts(shipped_mail: Path) -> list[str]:
+    parts = []
+    for path in sorted(path for path in shipped_mail.rglob("*") if path.is_file()):
+        text = path.read_text("latin-1")
+        at = text.lower().find("<html")
+        if at >= 0:
+            parts.append(text[at:])
+    assert len(parts) > 500
+    return parts
+
+
+def test_twins_agree_on_real_parts(real_parts: list[str]) -> None:
+    for part in real_parts:
+        _check_tags(part)
+        _check_plain_and_styled(part)
+
+
+def test_twins_agree_on_mutated_parts(real_parts: list[str]) -> None:
+    rng = random.Random(1)
+    small = [part for part in real_parts if len(part) < 8_192]
+    for _ in range(MUTATIONS):
+        html = rng.choice(small)
+        for _ in range(rng.randint(1, 8)):
+            at = rng.randrange(len(html) + 1)
+            html = html[:at] + rng.choice(NASTY) * rng.randint(0, 2) + html[at + rng.choice((0, 0, 1, 20)) :]
+        _check_tags(html)
+        _check_plain_and_styled(html)
 
 
 def _words(text: str) -> set[str]:
