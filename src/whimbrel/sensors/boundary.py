@@ -50,7 +50,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
 from operator import itemgetter
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -217,7 +217,7 @@ class TrustLearner:
     def result(self) -> Trust:
         """Return what was told and, with its counts, what the chains show."""
         self._keep_sample()
-        chains = list(self._chains.values())
+        chains = [_Chain(_receiver(hops), hops) for hops in self._chains.values()]
         names = _own_names(chains)
         inferred: dict[str, Inferred] = {}
         trust = self._told
@@ -233,6 +233,13 @@ class TrustLearner:
     def _keep_sample(self) -> None:
         if len(self._chains) > SAMPLE_CHAINS:
             self._chains = {digest: self._chains[digest] for digest in sorted(self._chains)[:SAMPLE_CHAINS]}
+
+
+class _Chain(NamedTuple):
+    """One message's lines, newest first, and the server of ours that took it from the first public address."""
+
+    receiver: str
+    hops: tuple[Hop, ...]
 
 
 class _Evidence:
@@ -292,21 +299,21 @@ class _Evidence:
         return "forwards" if forwards else None
 
 
-def _round(chains: Sequence[Sequence[Hop]], trust: Trust, names: frozenset[str]) -> list[Inferred]:
+def _round(chains: Sequence[_Chain], trust: Trust, names: frozenset[str]) -> list[Inferred]:
     """Look at the first untrusted peer of every chain, and return those that are ours."""
     evidence: defaultdict[str, _Evidence] = defaultdict(_Evidence)
     received: Counter[str] = Counter()
-    for hops in chains:
-        received[_receiver(hops)] += 1
+    for receiver, hops in chains:
+        received[receiver] += 1
         client = _walk(hops, trust)
         if isinstance(client, str):
             continue
         for candidate in _candidates(client.peer):
-            evidence[candidate].note(_receiver(hops), hops[client.hop_index], hops[client.hop_index + 1 :], names)
+            evidence[candidate].note(receiver, hops[client.hop_index], hops[client.hop_index + 1 :], names)
     found: list[Inferred] = []
     for network, seen in evidence.items():
         pool = "/" in network
-        of = len(chains) if pool else sum(received[receiver] for receiver in seen.receivers)
+        of = len(chains) if pool else sum(received[name] for name in seen.receivers)
         share = seen.chains / of
         ground = seen.ground(share, pool)
         if ground is not None:
@@ -342,11 +349,11 @@ def _candidates(address: str) -> tuple[str, ...]:
     return (address, *(str(ipaddress.ip_network((address, bits), strict=False)) for bits in _POOL_PREFIXES))
 
 
-def _own_names(chains: Iterable[Sequence[Hop]]) -> frozenset[str]:
+def _own_names(chains: Iterable[_Chain]) -> frozenset[str]:
     """Return the names that our topmost lines give our own servers, and fetchmail's mailboxes, each seen often."""
     counts: Counter[str] = Counter()
-    for hops in chains:
-        counts.update({_receiver(hops), *(hop.rdns for hop in hops if hop.form == FETCHMAIL and hop.rdns is not None)})
+    for receiver, hops in chains:
+        counts.update({receiver, *(hop.rdns for hop in hops if hop.form == FETCHMAIL and hop.rdns is not None)})
     return frozenset(
         name for name, times in counts.items() if times >= LEAST_CHAINS and "." in name and not name.endswith(_NOBODYS)
     )
