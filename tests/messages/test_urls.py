@@ -21,6 +21,12 @@ from whimbrel.messages.urls import MAX_RAW_CHARACTERS, MAX_URLS, find_urls, reso
         ("<http://example.com/><b>", ["http://example.com/"]),
         ("see http://3232235777/x", ["http://3232235777/x"]),
         ("päge.example.com/ü", ["päge.example.com/ü"]),
+        ("write to us.http://example.com/ or", ["http://example.com/"]),
+        (
+            "www.example.com/?u=http://example.org/ and 1.example.de/x",
+            ["www.example.com/?u=http://example.org/", "1.example.de/x"],
+        ),
+        ("10.0.0.1, 3.14 and 9.95.", []),
     ],
 )
 def test_finds(text: str, found: list[str]) -> None:

@@ -12,7 +12,7 @@ from whimbrel.messages.decode import decode_text, decode_transfer, filename_of
 from whimbrel.messages.html import visible_text
 from whimbrel.messages.mime import Entity
 from whimbrel.messages.parameters import parse_disposition
-from whimbrel.messages.urls import find_urls, resolve_url
+from whimbrel.messages.urls import MAX_RAW_CHARACTERS, find_urls, resolve_url
 from whimbrel.model.facts import Attachment, Defect, Part, Url
 
 _NAME_CHARS = 64  # of an encoding or charset; longer ones are nonsense
@@ -50,7 +50,7 @@ class _Texts:
             self.raw_urls.update(dict.fromkeys(reading.urls))
             self.defects.extend(reading.defects)
         for raw in find_urls(text):
-            self.raw_urls[raw, "text"] = None
+            self.raw_urls[raw[:MAX_RAW_CHARACTERS], "text"] = None
         self.texts.append((alternative, is_html, text))
 
     def text(self) -> str:
@@ -64,14 +64,14 @@ class _Texts:
 
     def urls(self) -> tuple[Url, ...]:
         """Return what resolves of the web addresses, each once, in order."""
-        found: dict[Url, None] = {}
+        found: list[Url] = []
         for raw, seen_in in self.raw_urls:
             if len(found) == bounds.URLS:
                 self.defects.append(Defect("too many urls"))
                 break
             url = resolve_url(raw, seen_in)
             if url is not None:
-                found[url] = None
+                found.append(url)
         return tuple(found)
 
 

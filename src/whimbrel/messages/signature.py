@@ -140,11 +140,15 @@ def _tokens(text: str) -> list[str]:
 
 def _word_of(token: str) -> str:
     """Return the token's word in normal form, or nothing where it has none that counts."""
-    if len(token) > _MAX_LETTERS or _PERSONAL.search(token):
+    if len(token) > _MAX_LETTERS:
         return ""
-    word = token.strip(_EDGE).lower().replace("'", "").replace("\u2019", "")
+    word = token.strip(_EDGE).lower()
+    if not word.isalpha():  # seven of ten new tokens need no look at what else they hold
+        if _PERSONAL.search(word):
+            return ""
+        word = word.replace("'", "").replace("\u2019", "")
+        if word.isascii() and not _LETTERS.fullmatch(word):
+            return ""
     if not word.isascii():
         return word if len(word) == 2 or not _UNSPACED.search(word) else ""
-    if len(word) < _MIN_LETTERS or word in _STOP_WORDS or not _LETTERS.fullmatch(word) or not _SAYABLE.match(word):
-        return ""
-    return word
+    return word if len(word) >= _MIN_LETTERS and word not in _STOP_WORDS and _SAYABLE.match(word) else ""

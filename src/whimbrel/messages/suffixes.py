@@ -13,6 +13,9 @@ from publicsuffixlist import PublicSuffixList
 # (RFC 1035, section 2.3.4) stay under 32 MB, commonly under 10.
 _CACHED_HOSTS = 65_536
 
+# The list has some 1,400 suffixes of one label; 16 Ki labels leave room for as many times what is none.
+_CACHED_LABELS = 16_384
+
 _MAX_NAME_OCTETS = 253
 _MAX_LABEL_OCTETS = 63
 
@@ -36,7 +39,7 @@ def registered_domain(host: str) -> str | None:
     return domain
 
 
-@cache
+@lru_cache(maxsize=_CACHED_LABELS)
 def is_suffix(label: str) -> bool:
     """Tell whether a lower-case label is a listed top-level suffix (`com`, `uk`)."""
     return bool(_suffixes().is_public(label)) if label else False

@@ -12,6 +12,7 @@ Behind a known redirector the true host is the target's.
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import idna
@@ -33,11 +34,16 @@ _MAX_LABEL_CHARACTERS = 63
 _CACHED_HOSTS = 65_536
 _MAX_CACHED_CHARACTERS = 512
 
-_STOP = re.compile(r":[/\\]|\.(?=[^\W_])")
-_SCHEME_BEFORE = re.compile(r"(?:https?|ftp)\Z", re.IGNORECASE)
-_LABEL_BEFORE = re.compile(r"[\w-]+\Z")
+# Each begins with the one character that `re` searches for in a single sweep.  Of a scheme, which group is met tells
+# the length.
+_WITH_SCHEME = re.compile(
+    r""":(?=[/\\])(?:(?<=[hH][tT][tT][pP]:)()|(?<=[hH][tT][tT][pP][sS]:)()|(?<=[fF][tT][pP]:)())[^\s<>"]{0,2048}"""
+)
+_SCHEME_CHARACTERS = (0, len("http"), len("https"), len("ftp"))
+# No dot of a number (3.14, 10.0.0.1) is looked at further; a name has at most 17 labels (`_NAME`).
+_DOT = re.compile(r"\.(?<=[\w-]\.)(?=[^\W_])(?!\d{1,63}+(?:\.\d{1,63}+){0,16}+(?!\.?[\w-]))")
+_LABEL = re.compile(r"[\w-]++")
 _NAME = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63}){1,16}")
-_REST = re.compile(r"""[^\s<>"]{0,2048}""")
 _TAIL = re.compile(r"""(?::\d{1,5})?(?:[/?#][^\s<>"]{0,2048})?""")
 _TRAILING = ".,;:!?'*_]}|>"
 
@@ -58,39 +64,44 @@ def find_urls(text: str) -> list[str]:
     """Return the web addresses written in a text, as written and in order, at most `MAX_URLS`; linear, never raises."""
     found: list[str] = []
     past = 0
-    for stop in _STOP.finditer(text):
+    for match in _WITH_SCHEME.finditer(text):
+        begin = match.start() - _SCHEME_CHARACTERS[match.lastindex or 0]
+        past = _find_bare(text, past, begin, found)
+        if begin >= past:
+            past = match.end()
+            found.append(_trimmed(text[begin:past]))
+        if len(found) >= MAX_URLS:
+            return found[:MAX_URLS]
+    _find_bare(text, past, len(text), found)
+    return found[:MAX_URLS]
+
+
+def _find_bare(text: str, past: int, limit: int, found: list[str]) -> int:
+    """Add the addresses without scheme that begin between `past` and `limit`; return what is looked at by then."""
+    for stop in _DOT.finditer(text, past, limit):
         at = stop.start()
         if at < past:
             continue
-        if text[at] == ":":
-            begin, end = _with_scheme(text, past, at)
-        else:
-            begin, end = _bare(text, past, at)
+        begin, end = _bare(text, past, at)
         if begin >= 0:
             found.append(_trimmed(text[begin:end]))
             if len(found) >= MAX_URLS:
-                break
+                return len(text)
         past = max(past, end)
-    return found
-
-
-def _with_scheme(text: str, past: int, at: int) -> tuple[int, int]:
-    scheme = _SCHEME_BEFORE.search(text[max(past, at - 5) : at])
-    if scheme is None:
-        return -1, at
-    rest = _REST.match(text, at + 1)
-    end = rest.end() if rest else at
-    return at - len(scheme[0]), end
+    return past
 
 
 def _bare(text: str, past: int, at: int) -> tuple[int, int]:
     """Return where an address without scheme around the dot at `at` begins and ends; begin is -1 where there is none."""  # noqa: E501
-    label = _LABEL_BEFORE.search(text[max(past, at - _MAX_LABEL_CHARACTERS) : at])
+    # Backwards from the dot; as a search up to the dot it would begin anew at every letter before.
+    label = _LABEL.match(text[max(past, at - _MAX_LABEL_CHARACTERS) : at][::-1])
     if label is None:
         return -1, at
-    begin = at - len(label[0])
+    begin = at - label.end()
+    if begin and text[begin - 1] in _JOINING:
+        return -1, at
     name = _NAME.match(text, begin)
-    if name is None or (begin and text[begin - 1] in _JOINING) or text.startswith("@", name.end()):
+    if name is None or text.startswith("@", name.end()):
         return -1, name.end() if name else at
     tail = _TAIL.match(text, name.end())
     end = tail.end() if tail else name.end()
@@ -118,7 +129,7 @@ def _trimmed(written: str) -> str:
     return trimmed
 
 
-_SPLIT = re.compile(r"(?:([a-z][a-z0-9+.-]{0,20}):)?([/\\]*)([^/\\?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_SPLIT = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]{0,20}):)?([/\\]*)([^/\\?#]*)")
 # A browser drops tabs and line ends anywhere in a URL, and blanks around it; spam also has blanks inside the host.
 _BLANKS = re.compile(r"[\x00-\x20\x7f\xa0\u200b\u2028\u2029]+")
 _SCHEMES = frozenset({"http", "https", "ftp"})
@@ -134,30 +145,40 @@ _TARGET = re.compile(r"(?:https?|ftp)(?::|%(?:25)*3a|-3a)[/\\%_-].*", re.IGNOREC
 _MAX_REDIRECTIONS = 3
 
 
+class _Host(NamedTuple):
+    """Whom an authority names: the host, its registered domain, and whether it sends the reader on."""
+
+    name: str
+    domain: str
+    redirects: bool
+
+
 def resolve_url(raw: str, seen_in: str) -> Url | None:
     """Return the URL with its true host and registered domain, or None where it names no host of the web.
 
     `seen_in` is one of `text`, `href`, `src`, `form`.  A relative URL names no host.  Never raises.
     """
     cut = raw[:MAX_RAW_CHARACTERS]
-    resolved = _resolved(_BLANKS.sub("", cut), _MAX_REDIRECTIONS)
-    return None if resolved is None else Url(raw=cut, host=resolved[0], domain=resolved[1], seen_in=seen_in)
+    # None of the characters that a browser drops is printable, but for the blank.
+    bare = cut if cut.isprintable() and " " not in cut else _BLANKS.sub("", cut)
+    resolved = _resolved(bare, _MAX_REDIRECTIONS)
+    return None if resolved is None else Url(cut, resolved.name, resolved.domain, seen_in)
 
 
-def _resolved(url: str, redirections: int) -> tuple[str, str] | None:
+def _resolved(url: str, redirections: int) -> _Host | None:
     match = _SPLIT.match(url)
     if match is None:
         return None
-    scheme, slashes, authority, rest = match[1], match[2], match[3], match[4]
+    scheme, slashes, authority = match.groups()
     if scheme is not None and scheme.lower() not in _SCHEMES:
         if not _PORT_SCHEME.fullmatch(scheme):
             return None
         authority, scheme = scheme, None
-    if scheme is None and len(slashes) != 2 and not (not slashes and _is_bare(authority, rest)):
+    if scheme is None and len(slashes) != 2 and not (not slashes and _is_bare(authority, url[match.end() :])):
         return None
     found = _host(authority) if len(authority) <= _MAX_CACHED_CHARACTERS else _host.__wrapped__(authority)
-    if found is not None and redirections and f".{found[0]}".endswith(_REDIRECTORS):
-        target = _TARGET.search(rest)
+    if found is not None and found.redirects and redirections:
+        target = _TARGET.search(url, match.end())
         if target is not None:
             return _resolved(_undone(target[0]), redirections - 1) or found
     return found
@@ -185,14 +206,14 @@ _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")  # the other full stops of UT
 
 
 @lru_cache(maxsize=_CACHED_HOSTS)
-def _host(authority: str) -> tuple[str, str] | None:
+def _host(authority: str) -> _Host | None:
     """Return the host and registered domain (or the address, twice) of `user@host:port`."""
     host = authority.rpartition("@")[2]
     if "%" in host:
         host = unquote(host).rpartition("@")[2]
     if host.startswith("["):
         address = parse_address(host.partition("]")[0])
-        return (address, address) if address else None
+        return _Host(address, address, redirects=False) if address else None
     host = host.partition(":")[0].strip(".").lower()
     if not host or len(host) > _MAX_NAME_CHARACTERS:
         return None
@@ -202,9 +223,9 @@ def _host(authority: str) -> tuple[str, str] | None:
         return None
     address = _numeric_address(host)
     if address is not None:
-        return address, address
+        return _Host(address, address, redirects=False)
     domain = registered_domain(host)
-    return (host, domain) if domain else None
+    return _Host(host, domain, redirects=f".{host}".endswith(_REDIRECTORS)) if domain else None
 
 
 def _ascii(host: str) -> str:
