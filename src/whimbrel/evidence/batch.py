@@ -4,6 +4,7 @@ Rows wait in memory up to `FLUSH_BYTES`, then go to files, so a batch may be lar
 transaction is open all the while: ids entered for a batch that fails are rolled back with it.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -46,6 +47,16 @@ class Batch:
             with storing(self._manifest.path):
                 self._manifest.supersede(corrected)
         return int(new.num_rows)
+
+    def correct(self, table: pa.Table, withdrawn: Sequence[bytes]) -> int:
+        """Append corrections, whose `supersedes` names what no longer stands; nor do the ids `withdrawn`.
+
+        A correction whose id is known is what stood before an earlier correction: it stands again, and is not new.
+        """
+        with storing(self._manifest.path):
+            self._manifest.reinstate(table.column(ID_COLUMN["observations"]).to_pylist())
+            self._manifest.supersede([*withdrawn, *table.column("supersedes").drop_null().to_pylist()])
+        return int(self._append("observations", in_schema(table, OBSERVATIONS)).num_rows)
 
     def facts(self, table: pa.Table) -> int:
         """Append rows of `FACTS`; those whose message id is known are dropped.  Return how many were new."""

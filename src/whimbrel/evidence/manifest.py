@@ -228,6 +228,10 @@ class Manifest:
         """Enter ids of observations that a later one corrects."""
         self.db.executemany("INSERT OR IGNORE INTO superseded VALUES (?)", [(each,) for each in ids])
 
+    def reinstate(self, ids: Sequence[bytes]) -> None:
+        """Let observations that were corrected stand again."""
+        self.db.executemany("DELETE FROM superseded WHERE id = ?", [(each,) for each in ids])
+
     def superseded(self) -> list[bytes]:
         """Return the ids of observations that a later one corrects."""
         return [each for (each,) in self.db.execute("SELECT id FROM superseded ORDER BY id")]

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from whimbrel.analysis import hosts
 from whimbrel.analysis.campaigns import CampaignIndex
 from whimbrel.evidence import Evidence
+from whimbrel.pipeline.settle import forget_stale_days, stale_days
 
 STAGE = "analysis"
 VERSION = 1
@@ -56,10 +57,10 @@ def _campaigns(store: Evidence, mark: int) -> int:
 def _host_days(store: Evidence, mark: int) -> int:
     """Compute the host-days of touched days again, one partition a month."""
     new = store.observations(after_batch=mark, columns=["seen_at"], superseded=True)
-    if not new.num_rows:
+    days = sorted({*hosts.days_of(new).to_pylist(), *stale_days(store)})
+    if not days:
         return 0
-    touched = hosts.days_of(new)
-    days = touched.to_pylist()
+    touched = pa.array(days, pa.date32())
     fresh = hosts.host_days(store.observations(days=days))
     months = pc.strftime(fresh["day"], format="%Y-%m")
     partitions: dict[str, pa.Table] = {}
@@ -68,4 +69,5 @@ def _host_days(store: Evidence, mark: int) -> int:
         inside = fresh.filter(pc.equal(months, month))
         partitions[month] = inside if kept is None else hosts.replace_days(kept, inside, touched)
     store.replace("host_days", partitions, stage=STAGE, version=VERSION)
+    forget_stale_days(store)
     return len(days)

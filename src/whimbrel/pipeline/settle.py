@@ -9,13 +9,13 @@ client is now another is observed again, with `supersedes` naming the older obse
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from whimbrel.evidence import Evidence, decode_hops, encode_hops
+from whimbrel.evidence import Batch, Evidence, decode_hops, encode_hops
 from whimbrel.model.address import host_of
 from whimbrel.model.columns import FACTS, OBSERVATIONS
 from whimbrel.model.observation import message_observation_id
@@ -67,12 +67,12 @@ def settle(store: Evidence, sensor: str) -> Settled:
     unobserved: Counter[str] = Counter()
     if not store.staged_keys() and trusts == before:
         return Settled(0, 0, 0, 0, unobserved, trusts)
-    rows = corrected = 0
+    rows = observed = corrected = 0
     with store.batch("mail", chunks=store.staged_keys()) as batch:
         for each, trust in trusts.items():
             earlier = before[each]
             if earlier is not None and earlier != trust:
-                corrected += sum(map(batch.observations, _corrections(store, each, earlier, trust)))
+                corrected += _correct(store, batch, each, earlier, trust)
             store.remember(f"trust {each}", trust.to_json().decode())
         store.remember(_SENSORS, json.dumps(sorted({*sensors_of(store), *trusts})))
         for table in store.staged():
@@ -80,9 +80,8 @@ def settle(store: Evidence, sensor: str) -> Settled:
                 facts, observations = _settled(table, trusts[str(table["sensor"][0])], unobserved)
                 rows += table.num_rows
                 batch.facts(facts)
-                batch.observations(observations)
+                observed += batch.observations(observations)
     new = batch.added["facts"]
-    observed = batch.added["observations"] - corrected
     return Settled(new, rows - new, observed, corrected, unobserved, trusts)
 
 
@@ -144,7 +143,7 @@ _NEEDED = [
 ]  # fmt: skip
 
 
-def _observation(row: Mapping[str, Any], connection: Connection, at: datetime) -> dict[str, object]:
+def _observation(row: Mapping[str, Any], connection: Connection, at: datetime) -> dict[str, Any]:
     peer = connection.peer
     return {
         "id": message_observation_id(row["sensor"], peer, connection.trace_sha256, row["content_sha256"]),
@@ -169,24 +168,52 @@ def _observations(rows: Iterable[Mapping[str, object]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=OBSERVATIONS)
 
 
-def _corrections(store: Evidence, sensor: str, earlier: Trust, trust: Trust) -> Iterator[pa.Table]:
-    """Yield observations for stored messages whose connecting client is another under the new trust."""
-    for rows in store.each_facts(columns=[*_NEEDED]):
-        corrected = []
+def _correct(store: Evidence, batch: Batch, sensor: str, earlier: Trust, trust: Trust) -> int:
+    """Observe stored messages again whose connecting client is another under the new trust, or is no more.
+
+    The days on which anything changed are remembered, for what was computed of them.
+    """
+    corrected = 0
+    days = stale_days(store)
+    for rows in store.each_facts(columns=_NEEDED):
+        observed, withdrawn = [], []
         for row in rows.to_pylist():
             if row["sensor"] != sensor or row["seen_at"] is None:
                 continue
             hops = decode_hops(row["hops"])
-            old, new = connecting_client(hops, earlier), connecting_client(hops, trust)
-            if new is not None and new != old:
-                observation = _observation(row, new, _plausible(new.at, row["seen_at"]) or row["seen_at"])
-                if old is not None:
-                    observation["supersedes"] = message_observation_id(
-                        sensor, old.peer, old.trace_sha256, row["content_sha256"]
-                    )
-                corrected.append(observation)
-        if corrected:
-            yield _observations(corrected)
+            old, new = (_observed(row, connecting_client(hops, each)) for each in (earlier, trust))
+            if old == new:
+                continue
+            days |= {each["seen_at"].date() for each in (old, new) if each is not None}
+            if new is None:
+                withdrawn += [old["id"]] if old is not None else []
+            else:
+                observed.append(new | {"supersedes": None if old is None else old["id"]})
+        if observed or withdrawn:
+            batch.correct(_observations(observed), withdrawn)
+            corrected += len(observed) + len(withdrawn)
+    store.remember(_STALE, json.dumps(sorted(day.isoformat() for day in days)))
+    return corrected
+
+
+def stale_days(store: Evidence) -> set[date]:
+    """Return the days whose observations were corrected since they were last analysed."""
+    return set(map(date.fromisoformat, json.loads(store.recall(_STALE) or "[]")))
+
+
+def forget_stale_days(store: Evidence) -> None:
+    """Forget them, when they have been analysed again."""
+    store.remember(_STALE, "[]")
+
+
+_STALE = "stale days"
+
+
+def _observed(row: Mapping[str, Any], connection: Connection | None) -> dict[str, Any] | None:
+    """Return the observation of a stored message whose time is known."""
+    if connection is None:
+        return None
+    return _observation(row, connection, _plausible(connection.at, row["seen_at"]) or row["seen_at"])
 
 
 def _plausible(*times: datetime | None) -> datetime | None:

@@ -101,9 +101,11 @@ _LOCAL_START = ("(qmail ", "(from ", "(EGP: ", "(nullmailer ", "(cpmta ", "via d
 _FORM_OF_BY = ((".google.com", "gmail"), (".gmail.com", "gmail"), (".yahoo.com", "yahoo"), (".aol.com", "aol"))
 
 _DATE = re.compile(
-    r"(?P<day>[0-9]{1,2})[ -](?P<month>[A-Za-z]{3})[a-z]{0,6}+[ -](?P<year>\d{2,4}) (?P<hour>\d\d?+):(?P<minute>\d\d)"
-    r"(?::(?P<second>\d\d)(?:\.\d++)?+)? ?(?P<zone>[+-]\d{4}|[A-Za-z]{1,5})"
+    r"([0-9]{1,2}[ -][A-Za-z]{3}[a-z]{0,6}+[ -]\d{2,4}) (\d\d?+):(\d\d)"
+    r"(?::(\d\d)(?:\.\d++)?+)? ?([+-]\d{4}|[A-Za-z]{1,5})"
 )
+_TO_BLANKS = bytes.maketrans(b"\t\n\r\x0b\x0c", b"     ")
+_IN_DATE = re.compile("[ -]")
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 # Nobody's mail server has written a line before SMTP (RFC 772, 1980); and near year 9999 datetime would overflow.
@@ -121,7 +123,7 @@ def parse_received(value: bytes) -> Hop:
     says why there is no address (`local`, `fetchmail`, `claim`, `ambiguous`, `unread`).  Lines: RFC 5321, section 4.4,
     and what servers really write (docs/received.md).
     """
-    unfolded = b" ".join(value.split())
+    unfolded = _unfolded(value)
     trace_sha256 = sha256(unfolded).digest()
     text = unfolded[:LINE_CHARACTERS].decode("latin-1")
     at = _date_of(text)
@@ -152,6 +154,13 @@ def parse_received(value: bytes) -> Hop:
         form = trouble or (LOCAL if form == LOCAL else CLAIM)
     confirmed = rdns is not None and form in _CONFIRMING and "(may be forged)" not in groups
     return Hop(address, helo, rdns, by, server_address, protocol, at, form, trace_sha256, confirmed, for_domain)
+
+
+def _unfolded(value: bytes) -> bytes:
+    """Return the value with one blank for each run of white space, as `b" ".join(value.split())` does."""
+    # Servers fold with a tab or four blanks: most lines are done without being taken to pieces.
+    flat = value.translate(_TO_BLANKS).strip(b" ").replace(b"    ", b" ")
+    return b" ".join(flat.split()) if b"  " in flat else flat
 
 
 @lru_cache(maxsize=_CACHED)
@@ -269,18 +278,19 @@ def _date_of(text: str) -> datetime | None:
     found = _DATE.search(text, text.rfind(";") + 1) or _DATE.search(text, text.find(";") + 1)
     if found is None:
         return None
-    day, month, year, hour, minute, second, zone = found.groups()
-    midnight = _midnight(day, month, year, zone)
+    date, hour, minute, second, zone = found.groups()
+    midnight = _midnight(date, zone)
     if midnight is None or int(hour) > 23 or minute > "59":
         return None
     seconds = min(int(second), 59) if second else 0  # datetime has no leap second
-    return midnight + timedelta(seconds=int(hour) * 3600 + int(minute) * 60 + seconds)
+    return midnight + timedelta(0, int(hour) * 3_600 + int(minute) * 60 + seconds)
 
 
 @lru_cache(maxsize=_CACHED)
-def _midnight(day: str, month: str, year: str, zone: str) -> datetime | None:
+def _midnight(date: str, zone: str) -> datetime | None:
     """Return when that day began in that zone, in UTC; obsolete years and zones by RFC 5322, section 4.3."""
-    number = _MONTHS.get(month.lower())
+    day, month, year = _IN_DATE.split(date)
+    number = _MONTHS.get(month[:3].lower())
     offset_minutes = _offset_minutes(zone)
     full_year = int(year)
     if len(year) == 2:

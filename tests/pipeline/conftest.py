@@ -1,0 +1,29 @@
+"""The sample of shipped mail, and what one undisturbed ingest of it makes."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.pipeline.mail import sample
+from tests.pipeline.stores import contents, ingested
+
+
+class Undisturbed(NamedTuple):
+    """Paths of mail, the index that labels them, the store that one ingest made of them, and all that it says."""
+
+    paths: list[str]
+    labels: str
+    data_dir: Path
+    contents: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(shipped_mail: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("sample")
+    paths = sample(shipped_mail, folder)
+    labels = folder / "labels"
+    ham = ("Maildir", "more.mbox")
+    labels.write_text("".join(f"{'ham' if Path(path).name in ham else 'spam'} {Path(path).name}\n" for path in paths))
+    data_dir = tmp_path_factory.mktemp("undisturbed")
+    ingested(data_dir, paths, labels=str(labels))
+    return Undisturbed(paths, str(labels), data_dir, contents(data_dir))

@@ -1,0 +1,90 @@
+"""Whatever mail does to a reader, all other mail is read."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.pipeline.mail import DAY_0, message, received
+from tests.pipeline.readers import misbehaving
+
+from whimbrel.model.reading import Reading
+from whimbrel.pipeline.pool import Chunk, read_chunks
+from whimbrel.pipeline.reading import Work, read_work
+
+
+def work(name: str, body: str = "") -> Work:
+    content = message(received("24.1.2.3", DAY_0), subject=name, body=body)
+    return Work(name, "spam", "given", None, content)
+
+
+def chunk(name: str, *bodies: str) -> Chunk:
+    return Chunk(name, tuple(work(f"{name}{number}", body) for number, body in enumerate(bodies)))
+
+
+def read(chunks: list[Chunk], jobs: int = 2, **limits: Any) -> dict[str, list[Reading]]:
+    return {chunk.key: readings for chunk, readings in read_chunks(chunks, jobs, **limits)}
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_each_chunk_is_read_once_in_its_own_order(jobs: int) -> None:
+    chunks = [chunk(f"c{number}", *("text",) * (number + 1)) for number in range(7)]
+    drawn = 0
+
+    def source() -> Iterator[Chunk]:
+        nonlocal drawn
+        for each in chunks:
+            drawn += 1
+            yield each
+
+    done = {}
+    for each, readings in read_chunks(source(), jobs):
+        done[each.key] = readings
+        assert drawn <= len(done) + jobs  # no more is held than the readers are on
+    assert done.keys() == {each.key for each in chunks}
+    for each in chunks:
+        assert done[each.key] == [read_work(work) for work in each.works]
+
+
+def test_nothing_to_read() -> None:
+    assert read([]) == {}
+    assert read([Chunk("empty", ())]) == {"empty": []}
+
+
+@pytest.mark.parametrize("fault", ["hang", "die", "eat"])
+def test_one_bad_message_is_abandoned_and_the_others_are_read(fault: str, capfd: pytest.CaptureFixture[str]) -> None:
+    chunks = [chunk("a", "text", fault, "text"), chunk("b", "text", "text"), chunk("c", fault)]
+    began = time.monotonic()
+    done = read(chunks, 2, message_seconds=2.0, chunk_seconds=2.0, read=misbehaving)
+    assert time.monotonic() - began < 30
+    for each in chunks:
+        for given, reading in zip(each.works, done[each.key], strict=True):
+            if fault.encode() not in given.content:
+                assert reading == read_work(given)
+                continue
+            assert reading.defects == ("abandoned",)
+            assert reading.content_sha256 == hashlib.sha256(given.content).digest()
+            assert (reading.location, reading.label, reading.size_bytes) == (given.location, "spam", len(given.content))
+            assert (reading.hops, reading.recipients, reading.url_domains) == ((), (), ())
+
+
+def test_a_message_that_makes_a_parser_raise_is_abandoned() -> None:
+    done = read([chunk("a", "text", "raise", "text")], 1, read=misbehaving)
+    assert [reading.defects == ("abandoned",) for reading in done["a"]] == [False, True, False]
+
+
+@pytest.mark.parametrize("fault", ["eat", "raise"])
+def test_an_abandoned_message_prints_no_traceback(fault: str, capfd: pytest.CaptureFixture[str]) -> None:
+    read([chunk("a", fault)], 1, read=misbehaving)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_is_left_unread_ends_its_readers() -> None:
+    """As when the parent is interrupted: the generator is closed, and nobody goes on."""
+    chunks = read_chunks([chunk("a", "text"), chunk("b", "hang")], 2, read=misbehaving)
+    key, readings = next(chunks)
+    assert (key.key, len(readings)) == ("a", 1)
+    began = time.monotonic()
+    chunks.close()  # type: ignore[attr-defined]  # a generator
+    assert time.monotonic() - began < 10
