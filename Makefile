@@ -21,3 +21,4 @@ bench:
 fuzz:
 	tools/setup test
 	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py
+	WHIMBREL_FUZZ=10000 .venv/bin/python -m pytest -n 2 tests/wire tests/messages tests/sensors tests/analysis tests/listings

@@ -7,6 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time, so that a run says something of the change and not of chance; `make fuzz` draws others.
+settings.register_profile("repeatable", derandomize=True)
+if "WHIMBREL_FUZZ" not in os.environ:
+    settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -59,10 +59,6 @@ def test_what_arrives_late_is_decided_when_it_arrives(tmp_path: Path) -> None:
     assert {event.at for event in events} == {day(30)}  # never earlier than what had been decided
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a run whose --now is earlier than an earlier run's loses what it took in that was learned between the two",
-)
 def test_a_run_with_an_earlier_now_loses_nothing(tmp_path: Path) -> None:
     """Decided at once or later, but decided some time."""
     ingested(tmp_path / "store", [spam(tmp_path / "mail", "a", "24.1.2.3", day(5))], now=day(30))

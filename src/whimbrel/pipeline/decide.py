@@ -56,7 +56,10 @@ def check_profile(data_dir: Path, profile: str | None) -> None:
 
 
 def decide(store: Evidence, data_dir: Path, now: datetime, profile: str | None = None) -> Decided:
-    """Decide what is not decided yet and was learned by `now`."""
+    """Decide what is not decided yet and was learned by `now`, or by the latest `now` of an earlier run.
+
+    Time does not go back: what comes in late is decided when it comes.
+    """
     with Ledger.open(ledger_path(data_dir), "write") as ledger:
         recorded = ledger.mark()
         mark = None if recorded is None else msgspec.msgpack.decode(recorded[0], type=Mark)
@@ -64,16 +67,15 @@ def decide(store: Evidence, data_dir: Path, now: datetime, profile: str | None =
         decider = Decider(settings)
         decider.loads(ledger.load_state())
         events = decider.allow(own_networks(store))
-        last = store.counts().batches
+        reached = Mark(store.counts().batches, now if mark is None else max(now, mark.until))
         batches = store.in_decision_order(
-            after_batch=mark.batch if mark else 0, decided_until=mark.until if mark else None, until=now
+            after_batch=mark.batch if mark else 0, decided_until=mark.until if mark else None, until=reached.until
         )
         decided = 0
         for batch in batches:
             decided += batch.num_rows
             for row in seen_from_table(batch):
                 events += decider.decide(row)
-        reached = Mark(last, now if mark is None else max(now, mark.until))
         ledger.commit(
             events,
             decider.dumps(),

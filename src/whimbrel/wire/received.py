@@ -141,7 +141,7 @@ def parse_received(value: bytes) -> Hop:
     end = text.find(" id ", start)
     by, form, protocol = _server(by, text[start : end if end >= 0 else text.find(";", start)][:_SERVER_CHARACTERS])
     server_address = parse_address(by_address) if by_address is not None else None
-    if first is None or (first + more == "mail pickup service" and not groups):
+    if first is None or (first + more == "mail pickup service" and not groups and bare is None):
         return Hop(None, None, None, by, server_address, protocol, at, LOCAL, trace_sha256)
     recipient = _RECIPIENT.search(text, start)
     for_domain = recipient[1].lower() if recipient is not None else None
@@ -185,7 +185,8 @@ def _peer(first: str, bare: str | None, groups: str) -> tuple[str | None, str | 
         helo = _SAYS_HELO.search(inner)
         if helo is not None and said is None:
             said, verb, plain_first = helo["helo"].rstrip(",;"), helo["verb"] or "helo=", False
-        address, looked_up = _group_address(inner) if helo is None or helo.start() > 0 else (None, None)
+        # Behind a HELO at a group's start only the rest is the server's: the word itself is the client's.
+        address, looked_up = _group_address(inner if helo is None or helo.start() else inner[helo.end() :].lstrip())
         if address == AMBIGUOUS or (address is not None and found not in (None, address)):
             return None, None, None, AMBIGUOUS
         if address is not None:
