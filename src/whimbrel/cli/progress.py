@@ -1,5 +1,9 @@
-"""A progress bar on standard error for long work: rate, and time left where the end is known."""
+"""A progress bar on standard error for long work: rate, and time left where the end is known.
 
+Where standard error is no terminal, one line at the end says how much was done and how fast.
+"""
+
+import sys
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -13,12 +17,13 @@ class Progress:
 
     def __init__(self, doing: str, item: str, *, shown: bool) -> None:
         self._doing, self._item, self._shown = doing, item, shown
+        self._rate = ""
         self._began = self._redrawn = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
 
     def __enter__(self) -> Self:
-        if self._shown:
+        if self._shown and sys.stderr.isatty():
             from rich import progress  # noqa: PLC0415  a tenth of a second that only long work should cost
             from rich.console import Console  # noqa: PLC0415
 
@@ -39,18 +44,15 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        elif self._shown and error is None and self._rate:
+            print(f"{self._doing}: {self._rate}", file=sys.stderr)  # noqa: T201  the command line's own progress
 
     def __call__(self, items: int, done_bytes: int = 0, total_bytes: int | None = None) -> None:
         """Show how far it is."""
         now = time.monotonic()
+        self._rate = f"{items:,} {self._item}s, {items / max(now - self._began, 1e-9):,.0f}/s"
         is_over = total_bytes is not None and done_bytes >= total_bytes
         if self._bar is None or (now - self._redrawn < _REDRAW_SECONDS and not is_over):
             return
         self._redrawn = now
-        rate = f"{items:,} {self._item}s, {items / max(now - self._began, 1e-9):,.0f}/s"
-        self._bar.update(self._task, completed=done_bytes, total=total_bytes, rate=rate)
-
-    def doing(self, what: str) -> None:
-        """Name the step that follows, whose length nobody knows beforehand."""
-        if self._bar is not None:
-            self._bar.update(self._task, description=what)
+        self._bar.update(self._task, completed=done_bytes, total=total_bytes, rate=self._rate)

@@ -1,0 +1,45 @@
+"""Runs the real commands, as a user does."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+WHIMBREL = Path(sys.executable).with_name("whimbrel")
+
+
+class Ran(NamedTuple):
+    """A command's exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    def rows(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def run(*arguments: str | Path, data: Path, stdin: bytes = b"", columns: int = 0) -> Ran:
+    """Run `whimbrel ARGUMENTS` on the store `data`."""
+    environment = {**os.environ, "WHIMBREL_DATA": str(data)} | ({"COLUMNS": str(columns)} if columns else {})
+    done = subprocess.run(
+        [WHIMBREL, *map(str, arguments)], input=stdin, capture_output=True, env=environment, check=False, timeout=120
+    )
+    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def refused(ran: Ran, *words: str) -> None:
+    """Assert that a command ended with one clear line and nothing else."""
+    lines = ran.err.strip().splitlines()
+    assert ran.code not in {0, 130}, ran
+    assert len(lines) == 1, ran.err
+    assert lines[0].startswith("whimbrel: ")
+    for word in words:
+        assert word in lines[0]
+
+
+def lines_of(observations: Sequence[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(each).encode() + b"\n" for each in observations)
