@@ -63,7 +63,7 @@ def test_what_gives_no_observation_is_counted_by_reason_and_kept_as_facts(tmp_pa
     assert (settled.messages, settled.observed) == (5, 1)
     assert settled.unobserved == {
         "no Received line": 1,
-        "every line is a hand-over between our own servers": 1,
+        "every peer is a server of ours, or has no public address": 1,
         "no time that could be true": 2,
     }
     assert len(contents(tmp_path / "store")["facts"]) == 5

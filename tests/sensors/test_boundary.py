@@ -115,8 +115,8 @@ def test_a_told_name_is_believed_only_where_the_server_confirmed_it() -> None:
     ("texts", "why"),
     [
         ([], "no Received line"),
-        ([LAN], "every line is a hand-over between our own servers"),
-        ([b"(qmail 1 invoked by uid 3); 22 Aug 2002 12:00:00 -0000"], "every line is a hand-over between our own servers"),
+        ([LAN], "every peer is a server of ours, or has no public address"),
+        ([b"(qmail 1 invoked by uid 3); 22 Aug 2002 12:00:00 -0000"], "every peer is a server of ours, or has no public address"),
         ([LAN, b"from a (192.0.placeholder) by b (10.0.0.1) with Microsoft SMTP Server id 1"], "line 2 does not tell the peer's address (claim)"),
         ([b"nonsense", b"from x (y [20.1.1.1]) by mx (Postfix)"], "line 1 does not tell the peer's address (unread)"),
     ],

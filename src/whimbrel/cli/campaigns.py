@@ -7,6 +7,7 @@ import click
 
 from whimbrel.cli.options import data_option, json_option, now_option, table_options
 from whimbrel.cli.output import Column, print_rows, ranked
+from whimbrel.messages.suffixes import registered_domain
 from whimbrel.pipeline.views import campaign_rows
 
 _EPILOG = """\b
@@ -48,10 +49,11 @@ def command(
     as_json: bool,
 ) -> None:
     """List the campaigns: messages from one template or lineage, by shared URLs, attachments or text."""
+    wanted = None if domain is None else registered_domain(domain.lower()) or domain.lower()
     rows = [
         row
         for row in campaign_rows(data_dir, now)
-        if row["messages"] >= least and (domain is None or domain.lower() in row["url_domains"])
+        if row["messages"] >= least and (wanted is None or wanted in row["url_domains"])
     ]
     shown = ranked(rows, sort, "campaign", ascending=ascending, limit=limit)
     print_rows(shown, _COLUMNS, as_json=as_json, title="Campaigns", total=len(rows))

@@ -54,28 +54,38 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: whimbrel ingest MAIL --label spam; whimbrel hosts; whimbrel publish; whimbrel serve.",
 )
 @click.version_option(__version__, prog_name="whimbrel")
-def _whimbrel() -> None:
+@click.pass_context
+def _whimbrel(context: click.Context) -> None:
     """Whimbrel turns mail into evidence and evidence into answers.
 
     Who sends spam, what they send, and a blocklist in which every entry explains itself.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong option or input, 130 interrupted."""
     gc.set_threshold(_GC_THRESHOLD)
-    sys.exit(_run(arguments))
+    code = _run(arguments)
+    sys.stderr.flush()
+    # Not by way of the interpreter's end: there, now and then, a thread of an engine's own outlives what it works on
+    # and aborts a command that has done its work.  Stores are closed when a command returns.
+    os._exit(code)
 
 
 def _run(arguments: list[str] | None) -> int:
     try:
         code = _whimbrel.main(arguments, prog_name="whimbrel", standalone_mode=False)
-    except BrokenPipeError:
-        # The reader (a pager, `head`) has gone; whatever is still buffered has nowhere to go.
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        # The reader (a pager, `head`) has gone; whatever is still buffered has nowhere to go.  Click makes a SystemExit
+        # of it, and of nothing else here.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (WhimbrelError, click.ClickException, click.Abort, KeyboardInterrupt, OSError) as error:

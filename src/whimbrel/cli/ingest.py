@@ -104,6 +104,10 @@ def _print(done: Ingested) -> None:
     click.echo(f"{settled.messages:,} new messages, {settled.observed:,} with a connecting client and a time")
     if settled.known:
         click.echo(f"{settled.known:,} more were copies of deliveries known already (same trace line, same content)")
+        if done.read:
+            click.echo("  what each was labelled first stays its label")
+    if done.labelled == "unknown" and settled.observed:
+        click.echo("mail without a label weighs nothing in decisions; say what it is with --label or --labels")
     for why, count in sorted(settled.unobserved.items(), key=lambda item: (-item[1], item[0])):
         click.echo(f"  {count:,} without: {why}")
     for place, why in done.skipped[:_SKIPPED_SHOWN]:

@@ -88,6 +88,15 @@ def print_decided(decided: "Decided") -> None:
         f"{decided.decided:,} observations decided by profile {decided.profile}: "
         f"{decided.listed:,} targets listed, {decided.ended:,} ended"
     )
+    if decided.decided and not decided.listed and decided.profile == "shared":
+        click.echo(
+            "profile shared lists only what three sensors agree on; a list for your own servers, from what they "
+            "received: --profile own in a new --data"
+        )
+    if decided.listed and not decided.in_force:
+        click.echo(
+            "none of these listings is in force any more; look back with --now, as in: whimbrel listings --now DAY"
+        )
     if decided.waiting:
         click.echo(f"{decided.waiting:,} were learned after --now and wait for a later run")
 

@@ -18,6 +18,7 @@ Examples:
 
 # A name server whose list is older than this answers SERVFAIL: long enough for one missed night, and a day to notice.
 _VALID_HOURS = 48.0
+_MOST_HOURS = 87_600.0  # ten years: nobody should answer from a list that old
 
 
 @click.command(epilog=_EPILOG)
@@ -26,7 +27,7 @@ _VALID_HOURS = 48.0
 @click.option("--mailbox", help="Who runs the zone, as a domain name [hostmaster.ZONE].")
 @click.option(
     "--valid-hours",
-    type=click.FloatRange(min=0.01),
+    type=click.FloatRange(min=0.01, max=_MOST_HOURS),
     default=_VALID_HOURS,
     show_default=True,
     help="How long name servers may answer from it.",

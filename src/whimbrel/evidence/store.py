@@ -1,7 +1,7 @@
 """The store: one folder that holds all evidence, with one writer and any number of readers.
 
     evidence/  manifest.sqlite  write.lock  recipients.key
-               staging/<chunk key>.parquet            read, waiting for the end of their run
+               staging/<chunk key>.arrow              read, waiting for the end of their run
                observations/<day or month>-*.parquet  facts/...
                derived/<name>/<partition>-*.parquet   computed, replaceable
 

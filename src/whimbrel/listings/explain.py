@@ -123,6 +123,15 @@ def target_of(text: str) -> tuple[str, TargetKind] | None:
     return (lower, "domain") if is_name else None
 
 
+def covering_names(target: str, kind: TargetKind) -> list[str]:
+    """Return the targets whose listing covers a target (of `target_of`): itself, and the network it lies in."""
+    if kind not in {"address", "network"}:
+        return [target]
+    network = network_of(target)
+    within = kind == "address" or ipaddress.ip_network(target).prefixlen > ipaddress.ip_network(network).prefixlen
+    return [target, network] if within else [target]
+
+
 def explain(
     target: str,
     kind: TargetKind,
@@ -188,7 +197,7 @@ def schema() -> dict[str, Any]:
 def _covering(target: str, kind: TargetKind, now: datetime, listings: Sequence[Listing]) -> Listing | None:
     if kind not in {"address", "network"}:
         return None
-    names = [target, network_of(target)] if kind == "address" else [target]
+    names = covering_names(target, kind)
     live = {listing.target: listing for listing in listings if listing.since <= now < listing.until}
     return next((live[name] for name in names if name in live), None)
 

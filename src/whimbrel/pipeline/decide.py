@@ -40,6 +40,7 @@ class Decided(NamedTuple):
     events: int
     listed: int
     ended: int
+    in_force: int
 
 
 def check_profile(data_dir: Path, profile: str | None) -> None:
@@ -83,7 +84,8 @@ def decide(store: Evidence, data_dir: Path, now: datetime, profile: str | None =
             profile=settings.profile,
             rule_version=settings.rule_version,
         )
-    return Decided(settings.profile, decided, _waiting(store, reached.until), len(events), *_changed(events))
+        in_force = len(ledger.listings(now))
+    return Decided(settings.profile, decided, _waiting(store, reached.until), len(events), *_changed(events), in_force)
 
 
 def settings_of(profile: str) -> Settings:

@@ -54,6 +54,7 @@ class Ingested(NamedTuple):
     """What an ingest did: messages read now, what was left out and why, and what each step reports."""
 
     read: int
+    labelled: Label | None  # the one label of all that was read; None where an index told
     skipped: Sequence[tuple[str, str]]
     settled: Settled
     analysed: Analysed
@@ -77,7 +78,7 @@ def ingest(asked: Asked, progress: Progress, stdin: BinaryIO | None = None) -> I
         analysed = analyse(store)
         decided = decide(store, asked.data_dir, asked.now, asked.profile)
         store.compact()
-    return Ingested(read, mail.skipped, settled, analysed, decided)
+    return Ingested(read, asked.label if labels is None else None, mail.skipped, settled, analysed, decided)
 
 
 def is_demo(store: Evidence) -> bool:

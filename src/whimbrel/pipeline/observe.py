@@ -50,7 +50,7 @@ def observe(
 
     def good() -> Iterator[Observation]:
         nonlocal errors
-        for found in read_observations(lines, max_errors):
+        for found in read_observations(lines, max_errors, where=path):
             if isinstance(found, LineError):
                 errors += 1
                 on_error(found)

@@ -96,6 +96,7 @@ def listings(data_dir: Path, now: datetime) -> list[Listing]:
 
 def listing_rows(data_dir: Path, now: datetime) -> list[Row]:
     """Return a row a listing in force at `now`, by target."""
+    Evidence.open(data_dir).close()  # where there is no store, this says so
     rows = [msgspec.structs.asdict(listing) for listing in listings(data_dir, now)]
     for row in rows:
         row["meaning"] = MEANING[row["code"]]

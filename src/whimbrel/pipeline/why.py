@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from whimbrel.errors import ConfigError
 from whimbrel.evidence import Evidence
-from whimbrel.listings.explain import Explanation, TargetKind, explain, target_of
+from whimbrel.listings.explain import Explanation, TargetKind, covering_names, explain, target_of
 from whimbrel.listings.ledger import Ledger
 from whimbrel.listings.policy import Decider
 from whimbrel.listings.prior import groups_of
@@ -33,7 +33,7 @@ def why(data_dir: Path, text: str, now: datetime) -> Explanation:
     with Evidence.open(data_dir) as store, Ledger.open(ledger_path(data_dir)) as ledger:
         mark = ledger.mark()
         decider = Decider(settings_of(mark[1] if mark else DEFAULT_PROFILE))
-        names = [target, network_of(target)] if kind == "address" else [target]
+        names = covering_names(target, kind)
         return explain(
             target,
             kind,
@@ -49,13 +49,14 @@ def why(data_dir: Path, text: str, now: datetime) -> Explanation:
         )
 
 
-def _judged(decider: Decider, ledger: Ledger, host: str, now: datetime) -> Judgement:
+def _judged(decider: Decider, ledger: Ledger, host: str, now: datetime) -> Judgement | None:
     """Judge a host from its own record and those of its neighbours' groups, and no others."""
     decider.loads(ledger.load_state([f"host {host}"]))
     state = decider.hosts.get(host)
     groups = groups_of(network_of(host), "", None, None) if state is None else state.groups
-    decider.loads(ledger.load_state([f"group {group}" for group in groups]))
-    return decider.judge(host, now)
+    decider.loads(ledger.load_state(["clock", *(f"group {group}" for group in groups)]))
+    # The working state is of the latest decision; what was thought before is in the log, and not thought again.
+    return decider.judge(host, now) if now >= decider.clock else None
 
 
 def _observations(store: Evidence, target: str, kind: TargetKind, now: datetime) -> pa.Table:

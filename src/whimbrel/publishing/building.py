@@ -72,8 +72,10 @@ def _zone(name: str, servers: tuple[str, ...], mailbox: str | None, *, demo: boo
     try:
         for written in (zone.name, *zone.servers, zone.mailbox):
             dns.write_name(written)
-    except ValueError as error:  # covers names that are not ASCII, too
-        raise ConfigError(f"zone {name!r}: {error}") from None
+    except UnicodeError:
+        raise ConfigError(f"zone: {written!r} is not in ASCII; write the name in its IDNA form (xn--...)") from None
+    except ValueError as error:
+        raise ConfigError(f"zone: {written!r} is no name for DNS: {error}") from None
     if not zone.name or not zone.servers:
         raise ConfigError("a zone needs a name and at least one name server")
     return zone

@@ -386,7 +386,7 @@ def _walk(hops: Sequence[Hop], trust: Trust) -> Connection | str:
             continue
         below = len(hops) - index - 1
         return Connection(hop.address, index, hop.helo, hop.rdns, at, below, hop.trace_sha256)
-    return "every line is a hand-over between our own servers"
+    return "every peer is a server of ours, or has no public address"
 
 
 def _is_host_name(name: str) -> bool:

@@ -85,10 +85,12 @@ def open_lines(path: str, stdin: BinaryIO) -> Iterator[bytes]:
         raise ConfigError(f"{path}: {damage}; fetch the file again") from damage
 
 
-def read_observations(lines: Iterable[bytes], max_errors: int = 0) -> Iterator[Observation | LineError]:
+def read_observations(
+    lines: Iterable[bytes], max_errors: int = 0, *, where: str = ""
+) -> Iterator[Observation | LineError]:
     """Yield an observation or what is wrong for every line that is not blank, in order.
 
-    Raises ConfigError at the first line with an error after `max_errors` of them were given.
+    Raises ConfigError at the first line with an error after `max_errors` of them were given; `where` names the file.
     """
     errors = 0
     for number, line in enumerate(lines, start=1):
@@ -99,7 +101,8 @@ def read_observations(lines: Iterable[bytes], max_errors: int = 0) -> Iterator[O
             errors += 1
             if errors > max_errors:
                 more = "" if max_errors == 0 else f" (and {max_errors} lines with errors before it)"
-                raise ConfigError(f"{found}{more}; mend the line, or allow more errors with --max-errors")
+                place = f"{where}: " if where else ""
+                raise ConfigError(f"{place}{found}{more}; mend the line, or allow more errors with --max-errors")
         yield found
 
 
@@ -258,4 +261,5 @@ def _explained(error: Exception) -> tuple[str | None, str]:
         return field, f"{field}: {what[0].lower()}{what[1:]}{_choices(field)}"
     if isinstance(error, UnicodeDecodeError) or "utf-8" in text.lower():
         return None, "not UTF-8; write the file in UTF-8"
-    return None, f"not one JSON object of an observation ({text[0].lower()}{text[1:]})"
+    said = text if text[:4] == "JSON" else f"{text[0].lower()}{text[1:]}"
+    return None, f"not one JSON object of an observation ({said})"

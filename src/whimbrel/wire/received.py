@@ -104,7 +104,6 @@ _DATE = re.compile(
     r"([0-9]{1,2}[ -][A-Za-z]{3}[a-z]{0,6}+[ -]\d{2,4}) (\d\d?+):(\d\d)"
     r"(?::(\d\d)(?:\.\d++)?+)? ?([+-]\d{4}|[A-Za-z]{1,5})"
 )
-_TO_BLANKS = bytes.maketrans(b"\t\n\r\x0b\x0c", b"     ")
 _IN_DATE = re.compile("[ -]")
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
@@ -123,7 +122,7 @@ def parse_received(value: bytes) -> Hop:
     says why there is no address (`local`, `fetchmail`, `claim`, `ambiguous`, `unread`).  Lines: RFC 5321, section 4.4,
     and what servers really write (docs/received.md).
     """
-    unfolded = _unfolded(value)
+    unfolded = b" ".join(value.split())
     trace_sha256 = sha256(unfolded).digest()
     text = unfolded[:LINE_CHARACTERS].decode("latin-1")
     at = _date_of(text)
@@ -154,13 +153,6 @@ def parse_received(value: bytes) -> Hop:
         form = trouble or (LOCAL if form == LOCAL else CLAIM)
     confirmed = rdns is not None and form in _CONFIRMING and "(may be forged)" not in groups
     return Hop(address, helo, rdns, by, server_address, protocol, at, form, trace_sha256, confirmed, for_domain)
-
-
-def _unfolded(value: bytes) -> bytes:
-    """Return the value with one blank for each run of white space, as `b" ".join(value.split())` does."""
-    # Servers fold with a tab or four blanks: most lines are done without being taken to pieces.
-    flat = value.translate(_TO_BLANKS).strip(b" ").replace(b"    ", b" ")
-    return b" ".join(flat.split()) if b"  " in flat else flat
 
 
 @lru_cache(maxsize=_CACHED)
