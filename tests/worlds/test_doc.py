@@ -25,12 +25,12 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
     assert any(len(row) == 4 and row[2] == as_written(getattr(World(), name)) for row in rows)
 
 
-@pytest.mark.parametrize("name", {*Link.__struct_fields__, *Bundle.__struct_fields__})
+@pytest.mark.parametrize("name", sorted({*Link.__struct_fields__, *Bundle.__struct_fields__}))
 def test_every_key_of_a_table_is_documented(name: str) -> None:
     assert f"| `{name}` | " in TEXT.partition("### `[[links]]`")[2]
 
 
-@pytest.mark.parametrize("name", [path.name for path in (ROOT / "worlds").glob("*.toml")])
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "worlds").glob("*.toml")))
 def test_every_world_file_is_named(name: str) -> None:
     assert f"| `{name}` | " in TEXT
 

@@ -21,9 +21,9 @@ COMMANDS = {
     "campaigns": "List the campaigns found.",
     "listings": "List what is on the blocklist.",
     "status": "Say what the store holds.",
-    "simulate": "Make observations of a simulated world with planted truth.",
     "publish": "Write the snapshot that name servers serve.",
     "serve": "Answer DNS queries from the snapshot.",
+    "simulate": "Make observations of a simulated world with planted truth.",
 }
 
 # Commands make millions of small values that live on and none in cycles; at Python's own threshold (700 of them) a
@@ -74,6 +74,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong option or input, 130 interrupted."""
     gc.set_threshold(_GC_THRESHOLD)
     code = _run(arguments)
+    if arguments is not None:  # called by a program, which goes on
+        sys.exit(code)
     sys.stderr.flush()
     # Not by way of the interpreter's end: there, now and then, a thread of an engine's own outlives what it works on
     # and aborts a command that has done its work.  Stores are closed when a command returns.
