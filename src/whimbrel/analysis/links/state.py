@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from whimbrel.analysis.links.columns import CELL, STRATUM
 from whimbrel.analysis.links.hypothesis import Lattice
 from whimbrel.analysis.links.reference import SUMS, Floats
 from whimbrel.analysis.links.settings import Settings
-from whimbrel.analysis.links.tables import CELL, STRATUM
 
 STATE_VERSION = 1
 CONTROLLED_ARM = "sending"  # the arm whose ratio the negative controls are compared with

@@ -13,65 +13,50 @@ Three questions have the same cells, and are told apart by `arm`:
 - `co-location` (claim L1): all units, infected or not (family ''); strata by first sensor, network, volume.
 """
 
-from datetime import datetime
+from collections.abc import Callable
 from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
 
 from whimbrel.analysis.links import units as units_of
+from whimbrel.analysis.links.columns import CELL, STRATUM
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.units import Span
 
-ARMS = ("sending", "time", "co-location")
-STRATUM = ("window", "sensor", "method", "network", "volume")
-CELL = ("arm", "campaign", *STRATUM, "family", "at_risk", "sent")
-
-
-class Tables(NamedTuple):
-    """The expressions that `judge` reads, one of `cells` for each arm."""
-
-    cells: dict[str, ir.Table]
-    campaigns: ir.Table
-    families: ir.Table
-
-
 class Known(NamedTuple):
-    """What the arms share: worth keeping by the backend once computed."""
+    """What is known of hosts at the end of the last closed window; all arms and windows read it."""
 
     seen: ir.Table
     units: ir.Table
     infected: ir.Table
     firsts: ir.Table
     campaigns: ir.Table
-    observed: ir.Table
 
 
-def known(observations: ir.Table, settings: Settings, now: datetime, span: Span) -> Known:
-    """Return what is known of hosts up to the end of the span."""
-    rows = units_of.dated(observations, settings, now)
-    rows = rows.filter(rows.window <= span.last)
-    seen = units_of.host_windows(rows, settings)
-    firsts = units_of.first_sendings(rows, seen)
-    followed = units_of.campaigns(rows, firsts, settings)
+def known(rows: ir.Table, settings: Settings, last: int, keep: Callable[[ir.Table], ir.Table]) -> Known:
+    """Return what the dated observations tell up to window `last`; `keep` has the backend compute a table once."""
+    rows = keep(rows.filter(rows.window <= last))
+    seen = keep(units_of.host_windows(rows, settings))
+    firsts = keep(units_of.first_sendings(rows, seen))
+    followed = keep(units_of.campaigns(rows, firsts, settings))
     return Known(
         seen=seen,
-        units=units_of.units(seen),
-        infected=units_of.infections(rows, seen),
-        firsts=firsts.semi_join(followed, "campaign"),
+        units=keep(units_of.units(seen)),
+        infected=keep(units_of.infections(rows, seen)),
+        firsts=keep(firsts.semi_join(followed, "campaign")),
         campaigns=followed,
-        observed=units_of.observed(seen, settings, span),
     )
 
 
-def tables(facts: Known, settings: Settings, span: Span) -> Tables:
-    """Return the cells of each arm in the windows of the span, the campaigns, and the families."""
-    cells = {
-        "sending": _cells("sending", _at_risk_by_family(facts), facts),
-        "time": _ordered_cells(facts, settings, span),
-        "co-location": _cells("co-location", _at_risk_all(facts), facts),
-    }
-    return Tables(cells, facts.campaigns, families(facts))
+def cells(facts: Known, settings: Settings, span: Span) -> list[ir.Table]:
+    """Return the cells of each arm in the windows of the span."""
+    observed = units_of.observed(facts.seen, settings, span)
+    return [
+        _cells("sending", _at_risk_by_family(facts, observed), facts),
+        _ordered_cells(facts, settings, span),
+        _cells("co-location", _at_risk_all(facts, observed), facts),
+    ]
 
 
 def families(facts: Known) -> ir.Table:
@@ -80,18 +65,18 @@ def families(facts: Known) -> ir.Table:
     return facts.infected.group_by("family", "sensor").agg(units=facts.infected.count(), without_method=unknown)
 
 
-def _at_risk_by_family(facts: Known) -> ir.Table:
+def _at_risk_by_family(facts: Known, observed: ir.Table) -> ir.Table:
     infected = facts.infected.filter(facts.infected.method.notnull())
     placed = infected.join(facts.units, ["host", "lease"])
-    at_risk = facts.observed.join(placed, ["host", "lease"])
+    at_risk = observed.join(placed, ["host", "lease"])
     at_risk = at_risk.filter(
         at_risk.infected < at_risk.window, at_risk.second.isnull() | (at_risk.second >= at_risk.window)
     )
     return at_risk.select("host", "lease", *STRATUM, "family")
 
 
-def _at_risk_all(facts: Known) -> ir.Table:
-    at_risk = facts.observed.join(facts.units, ["host", "lease"])
+def _at_risk_all(facts: Known, observed: ir.Table) -> ir.Table:
+    at_risk = observed.join(facts.units, ["host", "lease"])
     labels = facts.infected.select("host", "lease", "family", "infected")
     at_risk = at_risk.left_join(labels, ["host", "lease"])
     family = ibis.ifelse(at_risk.infected < at_risk.window, at_risk.family, "").fill_null("")

@@ -92,8 +92,13 @@ def host_windows(rows: ir.Table, settings: Settings) -> ir.Table:
 def units(seen: ir.Table) -> ir.Table:
     """Return one row a unit: the sensor that saw it first, and its network: AS, else prefix, else /24 or /48."""
     first = seen.filter(seen.window == seen.lease)
-    network = ibis.coalesce("AS" + first.asn.cast("string"), first.prefix, _covering(first.host))
+    network = network_text(first.asn, first.prefix, first.host)
     return first.select("host", "lease", first_sensor=first.sensor, network=network)
+
+
+def network_text(asn: ir.IntegerValue, prefix: ir.StringValue, host: ir.StringValue) -> ir.StringValue:
+    """Return the network of a host: its AS, else its prefix, else its /24 or /48."""
+    return ibis.coalesce("AS" + asn.cast("string"), prefix, _covering(host))
 
 
 def observed(seen: ir.Table, settings: Settings, span: Span) -> ir.Table:
