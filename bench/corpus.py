@@ -27,7 +27,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-SOURCE = Path(__file__).resolve().parent.parent / "demo" / "mail" / "spamassassin.tar.xz"
+SOURCE = Path(__file__).resolve().parent.parent / "samples" / "mail" / "spamassassin.tar.xz"
 SPREAD_DAYS = 365
 # Pitman-Yor: with these, 1,897 messages have some 870 templates and 29,400 some 7,000; the shipped spam has 305
 # campaigns and 570 messages of their own (docs/campaigns.md).

@@ -29,7 +29,7 @@ from whimbrel.messages.script import script_of
 from whimbrel.messages.signature import signature
 from whimbrel.messages.skeletons import header_skeleton, mime_skeleton
 
-SHIPPED = Path(__file__).resolve().parent.parent / "demo" / "mail" / "spamassassin.tar.xz"
+SHIPPED = Path(__file__).resolve().parent.parent / "samples" / "mail" / "spamassassin.tar.xz"
 ROUNDS = 3
 
 

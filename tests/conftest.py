@@ -20,7 +20,7 @@ def _unpack(archive: Path, folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def shipped_archive() -> Path:
     """The mail that ships with the project, as it is packed."""
-    return ROOT / "demo" / "mail" / "spamassassin.tar.xz"
+    return ROOT / "samples" / "mail" / "spamassassin.tar.xz"
 
 
 @pytest.fixture(scope="session")

@@ -225,3 +225,17 @@ def test_leaving_out_any_one_of_five_sensors_changes_a_tenth_of_the_list_at_most
     assert len(whole) > 100
     for sensor in "abcde":
         assert len(whole ^ listed(sensor)) <= 0.1 * len(whole)
+
+
+def test_what_comes_late_counts_as_what_is_left_of_it() -> None:
+    late = seen("192.0.2.77", rdns="dsl-2-77.isp.example", day=2)._replace(learned_at=day(400))
+    decider, events = decided([*neighbourhood(), late])
+    assert decider.would_list("192.0.2.77", day(400)) is None
+    assert not [event for event in events if event.at >= day(400) and event.change == "listed"]
+
+
+def test_a_witness_is_forgotten() -> None:
+    hosts = [seen("192.0.2.77", rdns="dsl-2-77.isp.example", sensor=sensor, day=2) for sensor in "bc"]
+    back = [seen("192.0.2.77", rdns="dsl-2-77.isp.example", sensor="a", day=9)]
+    decider, _ = decided([*neighbourhood("abc"), *hosts, *back], SHARED)
+    assert decider.would_list("192.0.2.77", day(9)) is None

@@ -20,6 +20,7 @@ COMMANDS = {
     "campaigns": "List the campaigns found.",
     "listings": "List what is on the blocklist.",
     "status": "Say what the store holds.",
+    "simulate": "Make observations of a simulated world with planted truth.",
     "publish": "Write the snapshot that name servers serve.",
     "serve": "Answer DNS queries from the snapshot.",
 }

@@ -55,6 +55,16 @@ def now_option(function: _Function) -> _Function:
     )(function)
 
 
+def deciding_options(function: _Function) -> _Function:
+    """Add `--profile`: by which policy a new store decides."""
+    return click.option(
+        "--profile",
+        type=click.Choice(["shared", "own"]),
+        help="Policy of a new store: shared (a list for strangers: three sensors must agree; the default) or own "
+        "(a list for your own servers, from what they received).",
+    )(function)
+
+
 def table_options(default_sort: str, sorts: tuple[str, ...]) -> Callable[[_Function], _Function]:
     """Add `--sort COLUMN`, `--ascending` and `--limit N`, for a command that prints a table."""
 

@@ -3,20 +3,31 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
 import msgspec
 
+if TYPE_CHECKING:
+    from whimbrel.pipeline.decide import Decided
+
 Row = Mapping[str, object]
+
+_CUT_TO = 12  # letters that a column is cut to at the most before another is left out
+_GAP = 2  # blanks between columns
+_PIPE_WIDTH = 120  # of a table that goes to a file or a pipe
 
 
 class Column(NamedTuple):
-    """A column of a printed table: the row's key, the heading, and whether its values are numbers."""
+    """A column of a printed table: the row's key, the heading, whether its values are numbers, whether it may be cut.
+
+    Where a terminal is too narrow, what may be cut is cut, then columns are left out, the last first.
+    """
 
     key: str
     heading: str
     number: bool = False
+    cuttable: bool = False
 
 
 def print_json(value: object) -> None:
@@ -31,27 +42,57 @@ def print_rows(rows: Sequence[Row], columns: Sequence[Column], *, as_json: bool,
             print_json(row)
         return
     from rich.console import Console  # noqa: PLC0415  a tenth of a second that only tables should cost
+    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    cells = [[_cell(row.get(column.key)) for column in columns] for row in rows]
+    needed = [max(len(column.heading), *(len(line[i]) for line in cells), 1) for i, column in enumerate(columns)]
+    widths = _fitted(needed, [column.cuttable for column in columns], console.width)
     shown = f"{len(rows)} of {total}" if len(rows) < total else f"{total}"
     table = Table(title=f"{title} ({shown})", title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        table.add_column(
-            column.heading,
-            justify="right" if column.number else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            # The first column names the row; it is the last to be cut.
-            min_width=15 if index == 0 else None,
-        )
-    for row in rows:
-        table.add_row(*(_cell(row.get(column.key)) for column in columns))
-    Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+    for column, width in zip(columns, widths, strict=False):
+        justify: Literal["left", "right"] = "right" if column.number else "left"
+        table.add_column(column.heading, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
+    for line in cells:
+        table.add_row(*map(escape, line[: len(widths)]))
+    console.print(table)
+
+
+def _fitted(needed: Sequence[int], cuttable: Sequence[bool], room: int) -> list[int]:
+    """Return the widths of as many columns as fit: as needed, or cut, and the last ones left out."""
+    for count in range(len(needed), 0, -1):
+        widths = list(needed[:count])
+        over = sum(widths) + _GAP * (count - 1) - room
+        for index in range(count):
+            cut = min(over, widths[index] - _CUT_TO) if cuttable[index] else 0
+            if cut > 0:
+                widths[index] -= cut
+                over -= cut
+        if over <= 0:
+            return widths
+    return [room]
+
+
+def ranked(rows: Sequence[Row], sort: str, name: str, *, ascending: bool, limit: int) -> list[Row]:
+    """Return the first `limit` rows (0: all) by one column, ties by name, and what has no value last."""
+    named = sorted(rows, key=lambda row: str(row[name]))
+    known = [row for row in named if row[sort] is not None]
+    ordered = sorted(known, key=lambda row: row[sort], reverse=not ascending)  # type: ignore[arg-type, return-value]
+    return [*ordered, *(row for row in named if row[sort] is None)][: limit or None]
+
+
+def print_decided(decided: "Decided") -> None:
+    """Print what a run of decisions did."""
+    click.echo(
+        f"{decided.decided:,} observations decided by profile {decided.profile}: "
+        f"{decided.listed:,} targets listed, {decided.ended:,} ended"
+    )
+    if decided.waiting:
+        click.echo(f"{decided.waiting:,} were learned after --now and wait for a later run")
 
 
 def _cell(value: object) -> str:
-    from rich.markup import escape  # noqa: PLC0415
-
     if value is None:
         return "-"
     if isinstance(value, datetime):
@@ -59,8 +100,8 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return escape(", ".join(str(item) for item in value))
-    return escape(str(value))
+        return ", ".join(str(item) for item in value)
+    return str(value)
 
 
 def _encode(value: object) -> object:

@@ -11,7 +11,7 @@ disk and what is guaranteed stand in `docs/evidence.md`.
 from whimbrel.evidence.batch import Batch
 from whimbrel.evidence.compaction import CompactionReport
 from whimbrel.evidence.manifest import Counts, KindCounts
-from whimbrel.evidence.staging import decode_hops
+from whimbrel.evidence.staging import decode_hops, encode_hops
 from whimbrel.evidence.store import Evidence
 
-__all__ = ["Batch", "CompactionReport", "Counts", "Evidence", "KindCounts", "decode_hops"]
+__all__ = ["Batch", "CompactionReport", "Counts", "Evidence", "KindCounts", "decode_hops", "encode_hops"]

@@ -32,6 +32,11 @@ _encode_hops = msgspec.msgpack.Encoder().encode
 _decode_hops = msgspec.msgpack.Decoder(tuple[Hop, ...]).decode
 
 
+def encode_hops(hops: Sequence[Hop]) -> bytes:
+    """Return hops as they are kept in a row of facts."""
+    return _encode_hops(hops)
+
+
 def decode_hops(packed: bytes) -> tuple[Hop, ...]:
     """Return the hops kept in a row of facts."""
     return _decode_hops(packed)

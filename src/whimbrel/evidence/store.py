@@ -151,6 +151,12 @@ class Evidence:
                 "INSERT OR IGNORE INTO chunks VALUES (?, ?)", [(key, batch.number) for key in chunks]
             )
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Keep all that is replaced and remembered within, or, at an exception or a crash, nothing of it."""
+        with self._manifest.transaction():
+            yield
+
     # Reading
 
     def observations(

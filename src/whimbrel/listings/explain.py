@@ -57,9 +57,10 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One line of the target's history in the ledger."""
+    """One line of the ledger: of the target, or of the network it lies in."""
 
     at: datetime
+    target: str
     change: str
     actor: str
     why: str
@@ -174,7 +175,7 @@ def explain(
         campaigns=_names(rows, "campaign"),
         families=_names(rows, "family"),
         link_verdict="not assessed",
-        history=tuple(Change(event.at, event.change, event.actor, event.why) for event in history),
+        history=tuple(Change(event.at, event.target, event.change, event.actor, event.why) for event in history),
         removal=_removal(listing),
     )
 
@@ -214,10 +215,11 @@ def _sentence(
         return f"{target} is not listed; nothing is known of it."
     if probability is None:
         return f"{target} is not listed; {seen}."
-    reach = (
-        "enough to list, but it is allowed, or too few sensors saw it" if probability <= settings.q else "too little"
-    )
-    return f"{target} is not listed; {seen}; it is legitimate with P = {probability:.2g} (q = {settings.q:g}: {reach})."
+    if probability <= settings.q:
+        reach = "little enough to list it, but it is allowed, or too few sensors saw it, or its term is over"
+    else:
+        reach = f"listed is who has {settings.q:g} or less"
+    return f"{target} is not listed; {seen}; P(legitimate) is {probability:.2g}, and {reach}."
 
 
 def _scope(target: str, kind: TargetKind, listing: Listing | None) -> str:

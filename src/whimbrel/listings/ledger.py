@@ -37,7 +37,7 @@ _EVENT: Final = sql.Table(
     "event",
     _METADATA,
     sql.Column("number", sql.BigInteger().with_variant(sql.Integer(), "sqlite"), primary_key=True, autoincrement=True),
-    sql.Column("at", sql.BigInteger, nullable=False),
+    sql.Column("at", sql.BigInteger, nullable=False, index=True),
     sql.Column("target", sql.Text, nullable=False, index=True),
     sql.Column("change", sql.Text, nullable=False),
     sql.Column("actor", sql.Text, nullable=False),
@@ -155,20 +155,34 @@ class Ledger:
             row = connection.execute(sql.select(_MARK.c.value, _MARK.c.profile, _MARK.c.rule_version)).first()
         return None if row is None else (bytes(row.value), row.profile, row.rule_version)
 
-    def load_state(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the Decider's rows (for `Decider.loads`)."""
+    def load_state(self, keys: Sequence[str] | None = None) -> Iterator[tuple[str, bytes]]:
+        """Yield the Decider's rows (for `Decider.loads`), all of them or those of some keys."""
+        query = sql.select(_STATE.c.key, _STATE.c.value)
+        if keys is not None:
+            query = query.where(_STATE.c.key.in_(keys))
         with self._engine.connect() as connection:
-            for row in connection.execute(sql.select(_STATE.c.key, _STATE.c.value)).yield_per(_BATCH_ROWS):
+            for row in connection.execute(query).yield_per(_BATCH_ROWS):
                 yield row.key, bytes(row.value)
 
-    def listings(self, now: datetime) -> list[Listing]:
-        """Return the listings in force at `now` by the last commit, by target.
+    def listings(self, now: datetime, targets: Sequence[str] | None = None) -> list[Listing]:
+        """Return the listings in force at `now` (of some targets), by target.
 
-        A moment before the last commit is the business of `replayed`.
+        Of a moment before the last commit's they are read from the log: what was recorded by then, repeated.
         """
+        mark = self._last_event_at()
+        if mark is not None and now < mark:
+            events = self.history() if targets is None else [e for target in targets for e in self.history(target)]
+            return replayed(events, now)
         query = sql.select(_LISTING).where(_LISTING.c.until > _micros(now)).order_by(_LISTING.c.target)
+        if targets is not None:
+            query = query.where(_LISTING.c.target.in_(targets))
         with self._engine.connect() as connection:
             return [_listing(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+    def _last_event_at(self) -> datetime | None:
+        with self._engine.connect() as connection:
+            at = connection.execute(sql.select(sql.func.max(_EVENT.c.at))).scalar()
+        return None if at is None else _instant(at)
 
     def history(self, target: str | None = None) -> list[Event]:
         """Return the events of one target, or of all, oldest first."""
@@ -177,6 +191,12 @@ class Ledger:
             query = query.where(_EVENT.c.target == target)
         with self._engine.connect() as connection:
             return [_event(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many events the log has, and of how many targets."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sql.select(sql.func.count(), sql.func.count(_EVENT.c.target.distinct()))).one()
+        return int(row[0]), int(row[1])
 
     def _keep_listings(self, connection: sql.Connection, events: Sequence[Event]) -> None:
         targets = sorted({event.target for event in events if event.change != "candidate"})

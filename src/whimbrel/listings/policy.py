@@ -61,6 +61,9 @@ _NETWORK: Final = msgspec.msgpack.Decoder(NetworkState).decode
 _TALLY: Final = msgspec.msgpack.Decoder(Tally).decode
 _CLOCK: Final = msgspec.msgpack.Decoder(tuple[datetime, datetime | None]).decode
 
+# A sensor is a witness until what it saw has decayed to a hundredth of a message: 4.6 tau after a single one.
+WITNESS_FRESH: Final = 0.01
+
 # A worm verdict counts as hard evidence until it has decayed to one half.
 HARD_FRESH: Final = 0.5
 
@@ -84,6 +87,7 @@ class Decider:
         self.touched: set[str] = set()
         self._trusted = frozenset(trusted)
         self._allowed: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        self._near_allowed: dict[str, bool] = {}  # by network, as asked
         self._ends: list[tuple[datetime, str]] = []
 
     def decide(self, row: Seen) -> list[Event]:
@@ -99,14 +103,16 @@ class Decider:
         if worth is _NOTHING:
             return events
         now = seconds_of(self.clock)
+        # What comes late counts as what is left of it: last year's spam, learned today, lists nobody today.
+        seen = min(now, seconds_of(row.seen_at))
         host = self._host(row, look)
-        self._add(host, row.sensor, worth, now)
+        self._add(host, row.sensor, worth, now, seen)
         if not worth.ham:
             remember(host.evidence, row.id)
         self._count(host, worth, now)
-        network = self._see_network(host, row, worth, now)
+        network = self._see_network(host, row, worth, now, seen)
         events += self._judge_host(host, worth, now)
-        events += self._judge_network(network, host, now)
+        events += self._judge_network(network, host, now, ham=bool(worth.ham))
         return events
 
     def expire(self, now: datetime) -> list[Event]:
@@ -128,6 +134,7 @@ class Decider:
     def allow(self, targets: Iterable[str]) -> list[Event]:
         """Never list these (addresses, networks: own servers, the operator's allow list); end their listings."""
         self._allowed += [ipaddress.ip_network(target, strict=False) for target in targets]
+        self._near_allowed.clear()
         events = []
         states: dict[str, HostState | NetworkState] = {**self.hosts, **self.networks}
         for target, state in sorted(states.items(), key=itemgetter(0)):
@@ -143,6 +150,14 @@ class Decider:
         """Tell whether a target holds, or lies in, something that is never listed."""
         if not self._allowed:
             return False
+        network = network_of(target)
+        near = self._near_allowed.get(network)
+        if near is None:
+            near = self._near_allowed[network] = self._overlaps_allowed(network)
+        # Nearly every network is far from all that is allowed, and so are its hosts.
+        return near and (target == network or self._overlaps_allowed(target))
+
+    def _overlaps_allowed(self, target: str) -> bool:
         network = ipaddress.ip_network(target)
         return any(network.version == other.version and network.overlaps(other) for other in self._allowed)
 
@@ -222,7 +237,10 @@ class Decider:
             state = self.hosts[row.host] = HostState(row.host, groups[-1], look, groups, {}, [])
         return state
 
-    def _add(self, host: HostState, sensor: str, worth: Worth, now: float) -> None:
+    def _add(self, host: HostState, sensor: str, worth: Worth, now: float, seen: float) -> None:
+        tau, ham_tau = self._tau(host.look), self.settings.ham_tau_seconds
+        left, ham_left = exp((seen - now) / tau), exp((seen - now) / ham_tau)
+        worth = Worth(worth.spam * left, worth.ham * ham_left, worth.reports * left, worth.hard * left)
         mass = host.sensors.get(sensor)
         if mass is None and len(host.sensors) >= SENSORS_KEPT:
             sensor = OTHER_SENSORS
@@ -230,11 +248,11 @@ class Decider:
         if mass is None:
             host.sensors[sensor] = Mass(worth.spam, worth.ham, worth.reports, worth.hard, now)
             return
-        kept = exp((mass.at - now) / self._tau(host.look))
+        kept = exp((mass.at - now) / tau)
         mass.spam = mass.spam * kept + worth.spam
         mass.reports = mass.reports * kept + worth.reports
         mass.hard = mass.hard * kept + worth.hard
-        mass.ham = mass.ham * exp((mass.at - now) / self.settings.ham_tau_seconds) + worth.ham
+        mass.ham = mass.ham * exp((mass.at - now) / ham_tau) + worth.ham
         mass.at = now
 
     def _count(self, host: HostState, worth: Worth, now: float) -> None:
@@ -244,18 +262,18 @@ class Decider:
         elif worth.ham and not host.counted.legitimate:
             host.counted = self.prior.turn(host.groups, host.counted)
 
-    def _see_network(self, host: HostState, row: Seen, worth: Worth, now: float) -> NetworkState:
+    def _see_network(self, host: HostState, row: Seen, worth: Worth, now: float, seen: float) -> NetworkState:
         self.touched.add(host.network)
         network = self.networks.get(host.network)
         if network is None:
             network = self.networks[host.network] = NetworkState(host.network, {}, {}, [])
-        network.messages = network.messages * exp((network.at - now) / COLLATERAL_TAU_SECONDS) + row.count
+        fresh = row.count * exp((seen - now) / COLLATERAL_TAU_SECONDS)
+        network.messages = network.messages * exp((network.at - now) / COLLATERAL_TAU_SECONDS) + fresh
         network.at = now
         if worth.ham:
-            network.ham_at = now
+            network.ham_at = max(seen, network.ham_at or seen)
         elif worth.spam or worth.hard:
-            network.hosts.pop(host.host, None)
-            network.hosts[host.host] = now
+            network.hosts[host.host] = max(seen, network.hosts.pop(host.host, seen))
             if host.look.unnamed:
                 network.unnamed[host.host] = None
             if len(network.hosts) > HOSTS_KEPT:
@@ -308,9 +326,9 @@ class Decider:
         )
         return self._with_end(event)
 
-    def _judge_network(self, network: NetworkState, host: HostState, now: float) -> list[Event]:
+    def _judge_network(self, network: NetworkState, host: HostState, now: float, *, ham: bool) -> list[Event]:
         standing, settings, target = network.standing, self.settings, network.network
-        if standing.state == "listed" and network.ham_at == now:
+        if standing.state == "listed" and ham:
             why = "legitimate mail was seen from it"
             return [lifecycle.ended(standing, target, self.clock, self.rule_version, change="expired", why=why)]
         if standing.state == "listed" and standing.until is not None:
@@ -365,13 +383,14 @@ class Decider:
         spam_llr = settings.server_spam_llr if host.look.server_like else settings.spam_llr
         for mass in host.sensors.values():
             kept = exp((mass.at - now) / tau)
+            bad = (mass.spam + mass.reports + mass.hard) * kept
             spam = min(settings.spam_cap, log2(1.0 + mass.spam * kept))
             reports = min(settings.spam_cap, log2(1.0 + mass.reports * kept))
             worm = min(1.0, mass.hard * kept)
             ham = min(settings.ham_cap, log2(1.0 + mass.ham * exp((mass.at - now) / settings.ham_tau_seconds)))
             score += spam_llr * spam + settings.report_llr * reports + settings.hard_llr * worm
             score -= settings.ham_llr * ham
-            spamming += mass.spam > 0.0 or mass.reports > 0.0 or mass.hard > 0.0
+            spamming += bad >= WITNESS_FRESH
             hard = hard or worm >= HARD_FRESH
         logit, _ = self.prior.chain(host.groups, now, host.counted)
         return Judgement(score, logit, _logistic(logit - score), spamming, hard)

@@ -16,8 +16,8 @@ class Hop(msgspec.Struct, frozen=True, array_like=True):
     `address` is the peer of the TCP connection where the line tells it (canonical text), `helo` what the peer said
     its name was, `rdns` the name the server looked up, `by` the receiving server, `at` its UTC time, `form` the
     mail server whose shape the line has, `trace_sha256` the digest of the whole line (for the observation's id).
-    `rdns_confirmed` tells that the server looked the name up and found this address again; `for_domain` is the domain of
-    the recipient that the line names.  A hop without `address` (local submission, fetchmail, a list's internal
+    `rdns_confirmed` tells that the server looked the name up and found this address again; `for_domain` is the domain
+    of the recipient that the line names.  A hop without `address` (local submission, fetchmail, a list's internal
     hand-over) is not a connection.
     """
 

@@ -39,11 +39,13 @@ def build_snapshot(
     texts: Mapping[Code, str] = TEXTS,
     servers: tuple[str, ...] = LOCAL_SERVERS,
     mailbox: str | None = None,
+    demo: bool = False,
 ) -> bytes:
     """Return the snapshot of the listings still running at `born`, with 127.0.0.N listed for each code N.
 
-    `servers` are the zone's name servers, `mailbox` the address of who runs it as a domain name.  Raises ConfigError
-    where a name is none, or a target cannot be listed (no host or network, too wide, loopback).
+    `servers` are the zone's name servers, `mailbox` the address of who runs it as a domain name; `demo` marks a list of
+    old mail, which servers serve on loopback only.  Raises ConfigError where a name is none, or a target cannot be
+    listed (no host or network, too wide, loopback).
     """
     reasons = [Reason(code, texts[code]) for code in Code] + [Reason(code, TEST_TEXT) for code in Code]
     place = {code: row for row, code in enumerate(Code)}
@@ -54,7 +56,7 @@ def build_snapshot(
         rows[family].append((key, prefix, place[listing.code], int(listing.until.timestamp())))
     rows[4] += [(0x7F000000 | code, 32, len(Code) + place[code], end) for code in Code]
     return encode(
-        zone=_zone(zone, servers, mailbox),
+        zone=_zone(zone, servers, mailbox, demo=demo),
         serial=serial,
         born=int(born.timestamp()),
         expires=end,
@@ -64,8 +66,9 @@ def build_snapshot(
     )
 
 
-def _zone(name: str, servers: tuple[str, ...], mailbox: str | None) -> Zone:
-    zone = Zone(name=name.rstrip(".").lower(), servers=servers, mailbox=mailbox or f"hostmaster.{name.rstrip('.')}")
+def _zone(name: str, servers: tuple[str, ...], mailbox: str | None, *, demo: bool) -> Zone:
+    lower = name.rstrip(".").lower()
+    zone = Zone(name=lower, servers=servers, mailbox=mailbox or f"hostmaster.{lower}", demo=demo)
     try:
         for written in (zone.name, *zone.servers, zone.mailbox):
             dns.write_name(written)

@@ -49,6 +49,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from typing import Final, Literal
 
 import msgspec
@@ -195,6 +196,16 @@ class TrustLearner:
     def merge(self, other: "TrustLearner") -> None:
         """Take in all that another learner has taken in."""
         self._chains.update(other._chains)  # noqa: SLF001 - the same class
+        self._keep_sample()
+
+    def dumps(self) -> list[tuple[bytes, tuple[Hop, ...]]]:
+        """Return the sample that all is inferred from, by digest."""
+        self._keep_sample()
+        return sorted(self._chains.items(), key=itemgetter(0))
+
+    def loads(self, sample: Iterable[tuple[bytes, tuple[Hop, ...]]]) -> None:
+        """Take up a sample that `dumps` gave: as if all the chains it was drawn from had been added."""
+        self._chains.update(sample)
         self._keep_sample()
 
     def result(self) -> Trust:
@@ -371,4 +382,9 @@ def _is_host_name(name: str) -> bool:
 @lru_cache(maxsize=65_536)
 def _within(address: str, networks: tuple[str, ...]) -> bool:
     parsed = ipaddress.ip_address(address)
-    return any(parsed in ipaddress.ip_network(network) for network in networks)
+    return any(parsed in network for network in _parsed(networks))
+
+
+@lru_cache(maxsize=64)  # one set of networks a sensor
+def _parsed(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, networks))

@@ -23,7 +23,7 @@ without a new version; what would make an old reader answer wrongly if skipped (
 ::
 
     section          one element is        holds
-    zone             msgpack               `Zone`: name, name servers, mailbox of who runs it
+    zone             msgpack               `Zone`: name, name servers, mailbox of who runs it, whether it is a demo
     texts            msgpack               list of text templates
     classes          i64, u32, u32         until, code (the low three octets of 127.x.y.z), text; class 0 is none
     ipv4.index       u32, 65,537 of them   where each /16 begins in the next two; the last is their length

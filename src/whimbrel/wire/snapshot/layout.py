@@ -33,12 +33,16 @@ SERIAL_MODULUS = 1 << 32  # RFC 1982, section 3, with SERIAL_BITS 32
 _SERIAL_HALF = 1 << 31
 
 
-class Zone(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose list this is: the zone's name, its name servers and the mailbox of who runs it, as dotted names."""
+class Zone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whose list this is: the zone's name, its name servers and the mailbox of who runs it, as dotted names.
+
+    `demo` marks a list made of old mail, whose addresses belong to others now: it is served on loopback only.
+    """
 
     name: str
     servers: tuple[str, ...]
     mailbox: str
+    demo: bool = False
 
 
 class Entry(NamedTuple):

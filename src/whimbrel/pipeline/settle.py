@@ -1,0 +1,194 @@
+"""From readings to observations: who handed us each message.
+
+When every path of a run has been read, the trust boundary is known: told by the operator, or inferred from a sample of
+all chains that the sensor has ever given.  Then each staged message becomes a row of facts and, where there is a
+connecting client and a time, one observation.  Trust that has grown since an earlier run corrects: a message whose
+client is now another is observed again, with `supersedes` naming the older observation; nothing is edited.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from whimbrel.evidence import Evidence, decode_hops, encode_hops
+from whimbrel.model.address import host_of
+from whimbrel.model.columns import FACTS, OBSERVATIONS
+from whimbrel.model.observation import message_observation_id
+from whimbrel.sensors.boundary import TRUST_VERSION, Connection, Trust, TrustLearner, absence, connecting_client
+
+# Times before the first mail over SMTP (RFC 821, August 1982), or later than any calendar in use, are a clock's fault.
+_EARLIEST = datetime(1982, 8, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class Settled(NamedTuple):
+    """What a run added: messages new to the store, observations of them, corrections, and why some gave none."""
+
+    messages: int
+    known: int
+    observed: int
+    corrected: int
+    unobserved: Mapping[str, int]
+    trust: Mapping[str, Trust]
+
+
+def tell_trust(store: Evidence, sensor: str, told: Trust) -> None:
+    """Record whom the operator says to trust behind a sensor; the next settling goes by it, and all later ones."""
+    store.remember(f"trust told {sensor}", told.to_json().decode())
+
+
+def trust_of(store: Evidence, sensor: str) -> Trust | None:
+    """Return the trust that a sensor's messages were last settled by."""
+    return _recalled(store, f"trust {sensor}")
+
+
+def own_networks(store: Evidence) -> list[str]:
+    """Return every network that is our own behind some sensor: none of them is ever listed."""
+    trusts = (trust_of(store, sensor) for sensor in sensors_of(store))
+    return sorted({network for trust in trusts if trust is not None for network in trust.all_networks()})
+
+
+def sensors_of(store: Evidence) -> list[str]:
+    """Return the sensors that gave mail."""
+    return json.loads(store.recall(_SENSORS) or "[]")  # type: ignore[no-any-return]
+
+
+def settle(store: Evidence, sensor: str) -> Settled:
+    """Append all that is staged as one batch, and correct what newly told or grown trust (of `sensor` too) changes."""
+    staged = {str(table["sensor"][0]) for table in store.staged() if table.num_rows}
+    told = {sensor} if _recalled(store, f"trust told {sensor}") is not None else set()
+    before = {each: trust_of(store, each) for each in sorted(staged | told)}
+    trusts = {each: _boundary(store, each) for each in before}
+    unobserved: Counter[str] = Counter()
+    if not store.staged_keys() and trusts == before:
+        return Settled(0, 0, 0, 0, unobserved, trusts)
+    rows = corrected = 0
+    with store.batch("mail", chunks=store.staged_keys()) as batch:
+        for each, trust in trusts.items():
+            earlier = before[each]
+            if earlier is not None and earlier != trust:
+                corrected += sum(map(batch.observations, _corrections(store, each, earlier, trust)))
+            store.remember(f"trust {each}", trust.to_json().decode())
+        store.remember(_SENSORS, json.dumps(sorted({*sensors_of(store), *trusts})))
+        for table in store.staged():
+            if table.num_rows:
+                facts, observations = _settled(table, trusts[str(table["sensor"][0])], unobserved)
+                rows += table.num_rows
+                batch.facts(facts)
+                batch.observations(observations)
+    new = batch.added["facts"]
+    observed = batch.added["observations"] - corrected
+    return Settled(new, rows - new, observed, corrected, unobserved, trusts)
+
+
+_SENSORS = "sensors"
+
+
+def _recalled(store: Evidence, key: str) -> Trust | None:
+    stored = store.recall(key)
+    return None if stored is None else Trust.from_json(stored.encode())
+
+
+def _boundary(store: Evidence, sensor: str) -> Trust:
+    """Return the trust in force for this run; what the operator tells is not second-guessed by inference."""
+    told = _recalled(store, f"trust told {sensor}")
+    if told is not None:
+        return told
+    learner = TrustLearner()
+    partition = hashlib.sha256(sensor.encode()).hexdigest()[:32]
+    kept = store.derived("chains", [partition])
+    if kept is not None:
+        learner.loads(zip(kept["digest"].to_pylist(), map(decode_hops, kept["hops"].to_pylist()), strict=True))
+    for table in store.staged():
+        if table.num_rows and str(table["sensor"][0]) == sensor:
+            for hops in table["hops"].to_pylist():
+                learner.add(decode_hops(hops))
+    sample = learner.dumps()
+    columns = [[digest for digest, _ in sample], [encode_hops(hops) for _, hops in sample]]
+    store.replace("chains", {partition: pa.table(columns, schema=_CHAINS)}, stage="boundary", version=TRUST_VERSION)
+    return learner.result()
+
+
+# The sample of chains that trust is inferred from (`TrustLearner.dumps`), one partition a sensor.
+_CHAINS = pa.schema([pa.field("digest", pa.binary(32), nullable=False), pa.field("hops", pa.binary(), nullable=False)])
+
+
+def _settled(table: pa.Table, trust: Trust, unobserved: Counter[str]) -> tuple[pa.Table, pa.Table]:
+    """Return the rows of facts, with their times, and the observations of one staged chunk."""
+    times: list[datetime | None] = []
+    rows: list[dict[str, object]] = []
+    for row in table.select(_NEEDED).to_pylist():
+        hops = decode_hops(row["hops"])
+        connection = connecting_client(hops, trust)
+        envelope_at = row["seen_at"]
+        at = _plausible(connection.at if connection else None, *(hop.at for hop in hops[:1]), envelope_at)
+        times.append(at)
+        if connection is None:
+            unobserved[absence(hops, trust) or "no connecting client"] += 1
+        elif at is None:
+            unobserved["no time that could be true"] += 1
+        else:
+            rows.append(_observation(row, connection, at))
+    facts = table.set_column(FACTS.get_field_index("seen_at"), FACTS.field("seen_at"), [times])
+    return facts, _observations(rows)
+
+
+_NEEDED = [
+    "message_id", "seen_at", "sensor", "label", "label_basis", "size_bytes", "content_sha256", "hops",
+    "recipient_domains",
+]  # fmt: skip
+
+
+def _observation(row: Mapping[str, Any], connection: Connection, at: datetime) -> dict[str, object]:
+    peer = connection.peer
+    return {
+        "id": message_observation_id(row["sensor"], peer, connection.trace_sha256, row["content_sha256"]),
+        "seen_at": at,
+        "learned_at": at,
+        "sensor": row["sensor"],
+        "host": host_of(peer),
+        "kind": "message",
+        "label": row["label"],
+        "label_basis": row["label_basis"],
+        "received_below": connection.received_below,
+        "helo": connection.helo,
+        "rdns": connection.rdns,
+        "recipient_domains": row["recipient_domains"],
+        "bytes": row["size_bytes"],
+        "count": 1,
+        "message_id": row["message_id"],
+    }
+
+
+def _observations(rows: Iterable[Mapping[str, object]]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=OBSERVATIONS)
+
+
+def _corrections(store: Evidence, sensor: str, earlier: Trust, trust: Trust) -> Iterator[pa.Table]:
+    """Yield observations for stored messages whose connecting client is another under the new trust."""
+    for rows in store.each_facts(columns=[*_NEEDED]):
+        corrected = []
+        for row in rows.to_pylist():
+            if row["sensor"] != sensor or row["seen_at"] is None:
+                continue
+            hops = decode_hops(row["hops"])
+            old, new = connecting_client(hops, earlier), connecting_client(hops, trust)
+            if new is not None and new != old:
+                observation = _observation(row, new, _plausible(new.at, row["seen_at"]) or row["seen_at"])
+                if old is not None:
+                    observation["supersedes"] = message_observation_id(
+                        sensor, old.peer, old.trace_sha256, row["content_sha256"]
+                    )
+                corrected.append(observation)
+        if corrected:
+            yield _observations(corrected)
+
+
+def _plausible(*times: datetime | None) -> datetime | None:
+    """Return the first time that can be true."""
+    return next((at for at in times if at is not None and _EARLIEST <= at < _LATEST), None)
