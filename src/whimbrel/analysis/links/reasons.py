@@ -14,6 +14,7 @@ NOT_ASSESSED = {
     "L4": "control is never inferred from sending, as botnets are rented: needed are services (domains, name servers, "
     "control hosts) that family and campaign share beyond chance",
 }
+RIVALS = "another family sends the campaign: next to it, this one cannot be cleared"
 # The ratio at which "how much more" is asked; where the null is larger, twice the null.
 _RATIO_TO_FIND = 2.0
 _NORMAL_80 = 0.8416  # for power 80 %

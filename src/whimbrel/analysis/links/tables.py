@@ -24,38 +24,50 @@ from whimbrel.analysis.links.columns import CELL, STRATUM
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.units import Span
 
+_PLACE = ("place", "window", "volume")
+Keep = Callable[[ir.Table], ir.Table]
+
+
 class Known(NamedTuple):
-    """What is known of hosts at the end of the last closed window; all arms and windows read it."""
+    """What is known of units at the end of the last closed window; all arms and windows read it."""
 
     seen: ir.Table
-    units: ir.Table
     infected: ir.Table
+    all_places: ir.Table  # unit, place, and what the place is made of: for `co-location`
+    places: ir.Table  # the same for `sending`
     firsts: ir.Table
     campaigns: ir.Table
 
 
-def known(rows: ir.Table, settings: Settings, last: int, keep: Callable[[ir.Table], ir.Table]) -> Known:
+def known(rows: ir.Table, settings: Settings, last: int, keep: Keep) -> Known:
     """Return what the dated observations tell up to window `last`; `keep` has the backend compute a table once."""
-    rows = keep(rows.filter(rows.window <= last))
-    seen = keep(units_of.host_windows(rows, settings))
+    rows = rows.filter(rows.window <= last)
+    leased = keep(units_of.host_windows(rows, settings))
+    units = keep(units_of.units(leased))
+    seen = keep(units_of.unit_windows(leased, units))
+    infected = keep(units_of.infections(rows, seen))
     firsts = keep(units_of.first_sendings(rows, seen))
     followed = keep(units_of.campaigns(rows, firsts, settings))
+    by_label = infected.filter(infected.method.notnull()).join(units.select("unit", "network"), "unit")
     return Known(
         seen=seen,
-        units=keep(units_of.units(seen)),
-        infected=keep(units_of.infections(rows, seen)),
+        infected=infected,
+        all_places=keep(_placed(units.mutate(sensor=units.first_sensor, method=ibis.literal("")))),
+        places=keep(_placed(by_label)),
         firsts=keep(firsts.semi_join(followed, "campaign")),
         campaigns=followed,
     )
 
 
-def cells(facts: Known, settings: Settings, span: Span) -> list[ir.Table]:
+def cells(facts: Known, settings: Settings, span: Span, keep: Keep) -> list[ir.Table]:
     """Return the cells of each arm in the windows of the span."""
-    observed = units_of.observed(facts.seen, settings, span)
+    observed = keep(units_of.observed(facts.seen, settings, span))
+    by_family = keep(_at_risk_by_family(facts, observed))
+    everyone = keep(_at_risk_all(facts, observed))
     return [
-        _cells("sending", _at_risk_by_family(facts, observed), facts),
+        _cells("sending", by_family, facts.places, facts, keep),
         _ordered_cells(facts, settings, span),
-        _cells("co-location", _at_risk_all(facts, observed), facts),
+        _cells("co-location", everyone, facts.all_places, facts, keep),
     ]
 
 
@@ -65,60 +77,55 @@ def families(facts: Known) -> ir.Table:
     return facts.infected.group_by("family", "sensor").agg(units=facts.infected.count(), without_method=unknown)
 
 
+def _placed(units: ir.Table) -> ir.Table:
+    """Number the places (sensor, method, network) in which units stand: what of their stratum never changes."""
+    rank = ibis.dense_rank().over(ibis.window(order_by=[units.sensor, units.method, units.network]))
+    return units.select("unit", "sensor", "method", "network", place=rank)
+
+
 def _at_risk_by_family(facts: Known, observed: ir.Table) -> ir.Table:
-    infected = facts.infected.filter(facts.infected.method.notnull())
-    placed = infected.join(facts.units, ["host", "lease"])
-    at_risk = observed.join(placed, ["host", "lease"])
+    labels = facts.infected.select("unit", "family", "infected", "second")
+    at_risk = observed.join(facts.places.select("unit", "place"), "unit").join(labels, "unit")
     at_risk = at_risk.filter(
         at_risk.infected < at_risk.window, at_risk.second.isnull() | (at_risk.second >= at_risk.window)
     )
-    return at_risk.select("host", "lease", *STRATUM, "family")
+    return at_risk.select("unit", *_PLACE, "family")
 
 
 def _at_risk_all(facts: Known, observed: ir.Table) -> ir.Table:
-    at_risk = observed.join(facts.units, ["host", "lease"])
-    labels = facts.infected.select("host", "lease", "family", "infected")
-    at_risk = at_risk.left_join(labels, ["host", "lease"])
+    labels = facts.infected.select("unit", "family", "infected")
+    at_risk = observed.join(facts.all_places.select("unit", "place"), "unit").left_join(labels, "unit")
     family = ibis.ifelse(at_risk.infected < at_risk.window, at_risk.family, "").fill_null("")
-    return at_risk.select(
-        "host",
-        "lease",
-        "window",
-        "network",
-        "volume",
-        sensor=at_risk.first_sensor,
-        method=ibis.literal(""),
-        family=family,
-    ).select("host", "lease", *STRATUM, "family")
+    return at_risk.select("unit", *_PLACE, family=family)
 
 
-def _cells(arm: str, at_risk: ir.Table, facts: Known) -> ir.Table:
+def _cells(arm: str, at_risk: ir.Table, places: ir.Table, facts: Known, keep: Keep) -> ir.Table:
     """Return the cells of first sendings: margins of the stratum, less the units that had sent the campaign before."""
-    margins = at_risk.group_by(*STRATUM, "family").agg(units=at_risk.count())
-    met = at_risk.join(facts.firsts, ["host", "lease"])
+    margins = keep(at_risk.group_by(*_PLACE, "family").agg(units=at_risk.count()))
+    met = at_risk.join(facts.firsts, "unit")
     met = met.filter(met["first"] <= met.window)
     now = (met["first"] == met.window) & met.timely
-    counted = met.group_by(*STRATUM, "family", "campaign").agg(
+    counted = met.group_by(*_PLACE, "family", "campaign").agg(
         sent=now.cast("int64").sum(), gone=(~now).cast("int64").sum()
     )
-    counted = _usable(counted, facts.campaigns)
-    strata = counted.group_by(*STRATUM, "campaign").agg(any_sent=counted.sent.sum())
+    named = places.select("place", "sensor", "method", "network").distinct()
+    counted = keep(_usable(counted.join(named.select("place", "method"), "place"), facts.campaigns).drop("method"))
+    strata = counted.group_by(*_PLACE, "campaign").agg(any_sent=counted.sent.sum())
     strata = strata.filter(strata.any_sent > 0).drop("any_sent")
-    cells = strata.join(margins, list(STRATUM)).left_join(counted, [*STRATUM, "family", "campaign"])
+    cells = strata.join(margins, list(_PLACE)).left_join(counted, [*_PLACE, "family", "campaign"])
     cells = cells.select(
         "campaign",
-        *STRATUM,
+        *_PLACE,
         "family",
-        arm=ibis.literal(arm),
         at_risk=(cells.units - cells.gone.fill_null(0)).cast("int64"),
         sent=cells.sent.fill_null(0).cast("int64"),
     )
-    return cells.filter(cells.at_risk > 0).select(*CELL)
+    return cells.filter(cells.at_risk > 0).join(named, "place").mutate(arm=ibis.literal(arm)).select(*CELL)
 
 
 def _ordered_cells(facts: Known, settings: Settings, span: Span) -> ir.Table:
     horizon = settings.horizon_windows
-    both = facts.infected.filter(facts.infected.method.notnull()).join(facts.firsts, ["host", "lease"])
+    both = facts.infected.filter(facts.infected.method.notnull()).join(facts.firsts, "unit")
     lag = both["first"] - both.infected
     both = both.filter(
         lag.abs().between(1, horizon),

@@ -70,11 +70,11 @@ def dated(observations: ir.Table, settings: Settings, now: datetime) -> ir.Table
 def host_windows(rows: ir.Table, settings: Settings) -> ir.Table:
     """Return one row a host and window in which it was seen, with its lease (named by the lease's first window).
 
-    `volume` counts connections without campaign or family.  `next_window` is the host's next, in whatever lease.
+    `connections` counts those without campaign or family.  `next_window` is the host's next, in whatever lease.
     """
     plain = (rows.kind == "connection") & rows.campaign.isnull() & rows.family.isnull()
     seen = rows.group_by("host", "window").agg(
-        volume=ibis.ifelse(plain, rows["count"], 0).sum().cast("int64"),
+        connections=ibis.ifelse(plain, rows["count"], 0).sum().cast("int64"),
         asn=rows.asn.min(),
         prefix=rows.prefix.min(),
         sensor=rows.sensor.min(),
@@ -90,10 +90,17 @@ def host_windows(rows: ir.Table, settings: Settings) -> ir.Table:
 
 
 def units(seen: ir.Table) -> ir.Table:
-    """Return one row a unit: the sensor that saw it first, and its network: AS, else prefix, else /24 or /48."""
+    """Return one row a unit, numbered: the sensor that saw it first, and its network: AS, else prefix, else /24 or /48."""
     first = seen.filter(seen.window == seen.lease)
+    number = ibis.row_number().over(ibis.window(order_by=[first.host, first.lease]))
     network = network_text(first.asn, first.prefix, first.host)
-    return first.select("host", "lease", first_sensor=first.sensor, network=network)
+    return first.select("host", "lease", unit=number, first_sensor=first.sensor, network=network)
+
+
+def unit_windows(seen: ir.Table, numbered: ir.Table) -> ir.Table:
+    """Return one row a unit and window in which it was seen: what the rest needs of `host_windows`, by number."""
+    joined = seen.join(numbered.select("host", "lease", "unit"), ["host", "lease"])
+    return joined.select("unit", "host", "window", "lease", "next_window", volume=_volume_class(joined.connections))
 
 
 def network_text(asn: ir.IntegerValue, prefix: ir.StringValue, host: ir.StringValue) -> ir.StringValue:
@@ -109,8 +116,8 @@ def observed(seen: ir.Table, settings: Settings, span: Span) -> ir.Table:
     until = ibis.ifelse(paired.next_window.isnull(), span.last, paired.next_window)
     paired = paired.filter(window <= until, window >= span.first, window <= span.last)
     window = paired.window + paired.offset
-    volume = ibis.ifelse(paired.offset == 1, _volume_class(paired.volume), 0)
-    return paired.select("host", "lease", window=window, volume=volume.cast("int64"))
+    volume = ibis.ifelse(paired.offset == 1, paired.volume, 0)
+    return paired.select("unit", window=window, volume=volume.cast("int64"))
 
 
 def infections(rows: ir.Table, seen: ir.Table) -> ir.Table:
@@ -127,16 +134,16 @@ def infections(rows: ir.Table, seen: ir.Table) -> ir.Table:
         told.method.fill_null("") != "list",
         told.label_basis.fill_null("") != "list",
     )
-    labels = told.join(seen.select("host", "window", "lease"), ["host", "window"])
-    per_unit = ibis.window(group_by=["host", "lease"])
+    labels = told.join(seen.select("host", "window", "lease", "unit"), ["host", "window"])
+    per_unit = ibis.window(group_by="unit")
     order = [labels.window, labels.seen_s, labels.sensor, labels.method.fill_null("~"), labels.family]
-    ranked = labels.mutate(rank=ibis.row_number().over(ibis.window(group_by=["host", "lease"], order_by=order)))
+    ranked = labels.mutate(rank=ibis.row_number().over(ibis.window(group_by="unit", order_by=order)))
     family = ibis.ifelse(ranked["rank"] == 0, ranked.family, ibis.null("string")).max().over(per_unit)
     named = ranked.mutate(first_family=family)
     other = ibis.ifelse(named.family != named.first_family, named.window, ibis.null("int64")).min().over(per_unit)
     first = named.mutate(second=other)
     return first.filter(first["rank"] == 0).select(
-        "host", "lease", "family", "sensor", "method", "second", infected=first.window
+        "unit", "lease", "family", "sensor", "method", "second", infected=first.window
     )
 
 
@@ -146,9 +153,9 @@ def first_sendings(rows: ir.Table, seen: ir.Table) -> ir.Table:
     Messages that carry a payload are no sendings of a campaign: exposure is never outcome.
     """
     sent = rows.filter(rows.campaign.notnull(), rows.family.isnull(), rows.kind != "infection")
-    sent = sent.join(seen.select("host", "window", "lease"), ["host", "window"])
+    sent = sent.join(seen.select("host", "window", "unit"), ["host", "window"])
     in_time = ibis.ifelse(sent.in_time, sent.window, ibis.null("int64"))
-    first = sent.group_by("host", "lease", "campaign").agg(first=sent.window.min(), first_in_time=in_time.min())
+    first = sent.group_by("unit", "campaign").agg(first=sent.window.min(), first_in_time=in_time.min())
     timely = first.first_in_time.notnull() & (first.first_in_time == first["first"])
     return first.mutate(timely=timely).drop("first_in_time")
 

@@ -65,7 +65,8 @@ class _Claim:
         self.log_e[self.unseen] = np.minimum(self.log_e[self.unseen], 0.0)
         self.linked, self.needed = _fallen(self.log_e, pairs.count, settings.alpha)
         log_against = hypothesis.log_e_against(state.lattice, main.sent, main.log_z)
-        log_against[self.unseen] = np.minimum(log_against[self.unseen], 0.0)
+        self.hidden = _hidden_by_rivals(evidence, pairs, _MAIN_ARM[claim])
+        log_against[self.unseen | self.hidden] = -np.inf
         self.against, _ = _fallen(log_against, pairs.count, settings.alpha)
         self.gamma = hypothesis.gamma(state.lattice, main.sent, main.log_z, settings.alpha)
         self.chance = probability(state.lattice, main.sent, main.log_z)
@@ -115,7 +116,8 @@ def _row(
         "gamma": float(found.gamma[number]) if informative else 0.0,
         "units": units - without if claim == "L2" else units,
         "windows": int(found.main.windows[number]),
-        "reasons": told.reasons(number, verdict, found.main, veto, float(found.log_e[number]), found.needed),
+        "reasons": told.reasons(number, verdict, found.main, veto, float(found.log_e[number]), found.needed)
+        + ([reasons.RIVALS] if found.hidden[number] and verdict == "insufficient data" else []),
     }
 
 
@@ -138,6 +140,25 @@ def _without_method(evidence: Evidence, pairs: Pairs) -> NDArray[np.bool_]:
     known = units_by_family(evidence.families)
     hidden = {family for family, (units, without, _) in known.items() if 2 * without > units}
     return np.array([family in hidden for family in pairs.family], dtype=bool)
+
+
+def _hidden_by_rivals(evidence: Evidence, pairs: Pairs, arm: str) -> NDArray[np.bool_]:
+    """Tell for which pairs another family sends the campaign, by the evidence: it would hide what this one sends.
+
+    A ratio is against all other families together, so "against" means something only where these send like anybody.
+    """
+    wanted = set(pairs.campaign)
+    found = sorted({(f, c) for one, c, f, _ in evidence.state.sums if one == arm and c in wanted and f})
+    all_pairs = Pairs([family for family, _ in found], [campaign for _, campaign in found], len(found))
+    sums = arm_sums(evidence.state, arm, all_pairs)
+    senders: dict[str, set[str]] = {}
+    strong = hypothesis.log_e(evidence.state.lattice, sums.sent, sums.log_z) >= -np.log(evidence.state.settings.alpha)
+    for number in np.flatnonzero(strong).tolist():
+        senders.setdefault(all_pairs.campaign[number], set()).add(all_pairs.family[number])
+    return np.array(
+        [bool(senders.get(campaign, set()) - {family}) for family, campaign in zip(pairs.family, pairs.campaign, strict=True)],
+        dtype=bool,
+    )
 
 
 def _refutes_one(evidence: Evidence, sums: ArmSums) -> NDArray[np.bool_]:
