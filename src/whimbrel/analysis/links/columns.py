@@ -2,6 +2,20 @@
 
 import pyarrow as pa
 
+# What is read of an observation (`model.columns.OBSERVATIONS`), besides its times.
+READ = (
+    "sensor",
+    "host",
+    "kind",
+    "label_basis",
+    "campaign",
+    "campaign_basis",
+    "family",
+    "method",
+    "asn",
+    "prefix",
+    "count",
+)
 ARMS = ("sending", "time", "co-location")
 STRATUM = ("window", "sensor", "method", "network", "volume")
 CELL = ("arm", "campaign", *STRATUM, "family", "at_risk", "sent")

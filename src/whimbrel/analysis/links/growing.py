@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whimbrel.analysis.links.columns import CAMPAIGNS, CELLS, FAMILIES
+from whimbrel.analysis.links.columns import CAMPAIGNS, CELLS, FAMILIES, READ
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.state import State
 
@@ -104,7 +104,9 @@ def tabulated(
 
     from whimbrel.analysis.links import tables, units  # noqa: PLC0415 - as above
 
-    table = ibis.memtable(observations) if isinstance(observations, pa.Table) else observations
+    table = observations
+    if isinstance(observations, pa.Table):
+        table = ibis.memtable(observations.select(["seen_at", "learned_at", *READ]))
     last = units.last_closed(now, settings)
     rows = units.dated(table, settings, now)
     earliest = rows.window.min().to_pyarrow().as_py()

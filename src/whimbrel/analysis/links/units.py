@@ -19,6 +19,7 @@ from typing import NamedTuple
 import ibis
 import ibis.expr.types as ir
 
+from whimbrel.analysis.links.columns import READ
 from whimbrel.analysis.links.settings import Settings
 
 WINDOW_SECONDS = 7 * 86_400
@@ -50,17 +51,7 @@ def dated(observations: ir.Table, settings: Settings, now: datetime) -> ir.Table
     seen = _window(seen_s)
     learned = _window(ibis.greatest(learned_s, seen_s) - settings.grace_hours * 3600)
     return observations.filter(learned_s <= int(now.timestamp())).select(
-        "sensor",
-        "host",
-        "kind",
-        "label_basis",
-        "campaign",
-        "campaign_basis",
-        "family",
-        "method",
-        "asn",
-        "prefix",
-        "count",
+        *READ,
         seen_s=seen_s,
         window=ibis.greatest(seen, learned),
         in_time=learned <= seen,
