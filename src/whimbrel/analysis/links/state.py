@@ -1,0 +1,182 @@
+"""The evidence of every pair, which grows by closed windows: a fold, window after window, in order.
+
+The state of a pair is sums (`reference.SUMS`, log Z at each point of the lattice), kept by arm and sensor; and, for the
+veto, score and information of each other family among units without W.  Closing a window adds its tables' sums and recomputes
+nothing.  Within a window cells are put in one order first, so the same observations give the same bits, whether windows
+were closed one by one or replayed all at once.
+"""
+
+from collections.abc import Iterator
+from itertools import starmap
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from whimbrel.analysis.links.columns import CELL, STRATUM
+from whimbrel.analysis.links.hypothesis import Lattice
+from whimbrel.analysis.links.reference import SUMS, Floats
+from whimbrel.analysis.links.settings import Settings
+
+STATE_VERSION = 1
+CONTROLLED_ARM = "sending"  # the arm whose ratio the negative controls are compared with
+
+EVIDENCE = pa.schema(
+    [
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("campaign", pa.string(), nullable=False),
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("sensor", pa.string(), nullable=False),
+        pa.field("windows", pa.int64(), nullable=False),
+        pa.field("sums", pa.list_(pa.float64()), nullable=False),
+    ]
+)
+CONTROLS = pa.schema(
+    [
+        pa.field("campaign", pa.string(), nullable=False),
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("control", pa.string(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("information", pa.float64(), nullable=False),
+    ]
+)
+
+Key = tuple[str, str, str, str]  # arm, campaign, family, sensor
+ControlKey = tuple[str, str, str]  # campaign, family, control
+
+
+class Stored(NamedTuple):
+    """A state as tables: what is written, and read back bit for bit.  Their metadata carry version and settings."""
+
+    evidence: pa.Table
+    controls: pa.Table
+
+
+class State:
+    """Sums of all pairs up to and including the window `through`; None before the first."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lattice = Lattice.of(settings)
+        self.through: int | None = None
+        self.sums: dict[Key, Floats] = {}
+        self.windows: dict[Key, int] = {}
+        self.controls: dict[ControlKey, tuple[float, float]] = {}
+
+    def close(self, window: int, cells: pa.Table) -> None:
+        """Add the cells of one window, which must come after all closed ones."""
+        if self.through is not None and window <= self.through:
+            raise ValueError(f"window {window} is closed already: evidence is added through {self.through}")
+        self.through = window
+        for (arm, campaign), block in _blocks(cells):
+            self._add(arm, campaign, block)
+
+    def store(self) -> Stored:
+        """Return the state as tables, rows in order of their keys."""
+        metadata = {
+            "link_state_version": str(STATE_VERSION),
+            "through": "" if self.through is None else str(self.through),
+            "settings": msgspec.json.encode(self.settings).decode(),
+        }
+        keys = sorted(self.sums)
+        columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], [], []]
+        evidence = [*columns, [self.windows[key] for key in keys], [self.sums[key].tolist() for key in keys]]
+        pairs = sorted(self.controls)
+        named = [list(column) for column in zip(*pairs, strict=True)] or [[], [], []]
+        values = [[self.controls[pair][place] for pair in pairs] for place in (0, 1)]
+        return Stored(
+            _table(evidence, EVIDENCE.with_metadata(metadata)),
+            _table([*named, *values], CONTROLS.with_metadata(metadata)),
+        )
+
+    @classmethod
+    def restore(cls, stored: Stored, settings: Settings) -> "State":
+        """Return the state that was stored; ValueError where it is of another version or other settings."""
+        metadata = {key.decode(): value.decode() for key, value in (stored.evidence.schema.metadata or {}).items()}
+        if metadata.get("link_state_version") != str(STATE_VERSION):
+            raise ValueError("the link state is of another version: rebuild it by replay")
+        if msgspec.json.decode(metadata["settings"], type=Settings) != settings:
+            raise ValueError("the link state was made under other settings: rebuild it by replay")
+        state = cls(settings)
+        state.through = int(metadata["through"]) if metadata["through"] else None
+        for row in stored.evidence.to_pylist():
+            key = (row["arm"], row["campaign"], row["family"], row["sensor"])
+            state.sums[key] = np.array(row["sums"])
+            state.windows[key] = row["windows"]
+        for row in stored.controls.to_pylist():
+            pair = (row["campaign"], row["family"], row["control"])
+            state.controls[pair] = (row["score"], row["information"])
+        return state
+
+    def _add(self, arm: str, campaign: str, block: "_Block") -> None:
+        from whimbrel.analysis.links.kernel import campaign_sums  # noqa: PLC0415 - Numba takes 0.3 s to import
+
+        added = campaign_sums(
+            block.starts, block.slot, block.family, block.at_risk, block.sent, self.lattice.log_theta
+        )
+        for place, (sensor, family) in enumerate(block.slots):
+            if added.slots[place, SUMS.index("tables")] > 0:
+                key = (arm, campaign, family, sensor)
+                self.sums[key] = self.sums.get(key, 0.0) + added.slots[place]
+                self.windows[key] = self.windows.get(key, 0) + 1
+        if arm == CONTROLLED_ARM:
+            for w, k in np.argwhere(added.information > 0).tolist():
+                pair = (campaign, block.families[w], block.families[k])
+                score, information = self.controls.get(pair, (0.0, 0.0))
+                self.controls[pair] = (score + added.scores[w, k], information + added.information[w, k])
+
+
+class _Block(NamedTuple):
+    """The cells of one campaign in one window, in the form that `kernel.campaign_sums` takes."""
+
+    starts: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    family: NDArray[np.int64]
+    at_risk: NDArray[np.int64]
+    sent: NDArray[np.int64]
+    slots: list[tuple[str, str]]  # sensor, family
+    families: list[str]
+
+
+def _blocks(cells: pa.Table) -> Iterator[tuple[tuple[str, str], _Block]]:
+    """Yield the cells campaign by campaign, in the order of all their keys."""
+    if cells.num_rows == 0:
+        return
+    ordered = cells.select(CELL).sort_by([(name, "ascending") for name in ("arm", "campaign", *STRATUM, "family")])
+    codes, names = _encoded(ordered, ("arm", "campaign", *STRATUM, "family"))
+    at_risk, sent = (ordered[name].to_numpy().astype(np.int64) for name in ("at_risk", "sent"))
+    pair_ends = _ends(codes[:2])
+    begin = 0
+    for end in pair_ends:
+        part = slice(begin, end)
+        starts = np.concatenate([[0], _ends([code[part] for code in codes[:-1]])]).astype(np.int64)
+        sensor, family = codes[3][part], codes[-1][part]
+        both, slot = np.unique(sensor * len(names[-1]) + family, return_inverse=True)
+        own, local = np.unique(family, return_inverse=True)
+        slots = [(names[3][one // len(names[-1])], names[-1][one % len(names[-1])]) for one in both]
+        block = _Block(starts, slot, local, at_risk[part], sent[part], slots, [names[-1][one] for one in own])
+        yield (names[0][codes[0][begin]], names[1][codes[1][begin]]), block
+        begin = end
+
+
+def _encoded(table: pa.Table, columns: tuple[str, ...]) -> tuple[list[NDArray[np.int64]], list[list[str]]]:
+    encoded = [pc.dictionary_encode(table[name].combine_chunks()) for name in columns]
+    arrays = [one.combine_chunks() if isinstance(one, pa.ChunkedArray) else one for one in encoded]
+    return [one.indices.to_numpy().astype(np.int64) for one in arrays], [one.dictionary.to_pylist() for one in arrays]
+
+
+def _ends(codes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return where each run of equal codes ends."""
+    size = codes[0].size
+    changed = np.zeros(max(size - 1, 0), dtype=bool)
+    for code in codes:
+        changed |= code[1:] != code[:-1]
+    return np.append(np.flatnonzero(changed) + 1, size)
+
+
+def _table(columns: list[list[object]], schema: pa.Schema) -> pa.Table:
+    arrays = starmap(pa.array, ((column, field.type) for column, field in zip(columns, schema, strict=True)))
+    return pa.Table.from_arrays(list(arrays), schema=schema)
