@@ -20,6 +20,8 @@ COMMANDS = {
     "hosts": "List the hosts seen, with their history.",
     "campaigns": "List the campaigns found.",
     "listings": "List what is on the blocklist.",
+    "links": "Test which families of worms and which campaigns are connected.",
+    "link": "Test one family and one campaign, and show everything behind the verdict.",
     "status": "Say what the store holds.",
     "publish": "Write the snapshot that name servers serve.",
     "serve": "Answer DNS queries from the snapshot.",

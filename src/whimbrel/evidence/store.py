@@ -12,11 +12,11 @@ it or nothing; files that a crash left unnamed are removed at the next opening f
 
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -219,6 +219,10 @@ class Evidence:
         Views: `observations` (without superseded rows), `observations_all`, `facts`, and the derived tables.
         """
         return self._queries.table(sql, parameters)
+
+    def relations(self) -> AbstractContextManager[Any]:
+        """Give an Ibis connection whose tables are the views of `query`, as of now, for expressions over them."""
+        return self._queries.relations()
 
     def _rows(  # noqa: PLR0917 - private, passed on
         self,

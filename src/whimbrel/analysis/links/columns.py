@@ -22,10 +22,7 @@ CELL = ("arm", "campaign", *STRATUM, "family", "at_risk", "sent")
 
 
 CELLS = pa.schema(
-    [
-        pa.field(name, pa.int64() if name in {"window", "volume", "at_risk", "sent"} else pa.string())
-        for name in CELL
-    ]
+    [pa.field(name, pa.int64() if name in {"window", "volume", "at_risk", "sent"} else pa.string()) for name in CELL]
 )
 CAMPAIGNS = pa.schema(
     [

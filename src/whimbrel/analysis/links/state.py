@@ -114,9 +114,7 @@ class State:
     def _add(self, arm: str, campaign: str, block: "_Block") -> None:
         from whimbrel.analysis.links.kernel import campaign_sums  # noqa: PLC0415 - Numba takes 0.3 s to import
 
-        added = campaign_sums(
-            block.starts, block.slot, block.family, block.at_risk, block.sent, self.lattice.log_theta
-        )
+        added = campaign_sums(block.starts, block.slot, block.family, block.at_risk, block.sent, self.lattice.log_theta)
         for place, (sensor, family) in enumerate(block.slots):
             if added.slots[place, SUMS.index("tables")] > 0:
                 key = (arm, campaign, family, sensor)

@@ -156,7 +156,10 @@ def _hidden_by_rivals(evidence: Evidence, pairs: Pairs, arm: str) -> NDArray[np.
     for number in np.flatnonzero(strong).tolist():
         senders.setdefault(all_pairs.campaign[number], set()).add(all_pairs.family[number])
     return np.array(
-        [bool(senders.get(campaign, set()) - {family}) for family, campaign in zip(pairs.family, pairs.campaign, strict=True)],
+        [
+            bool(senders.get(campaign, set()) - {family})
+            for family, campaign in zip(pairs.family, pairs.campaign, strict=True)
+        ],
         dtype=bool,
     )
 

@@ -33,9 +33,7 @@ class Veto(NamedTuple):
     estimates: tuple[tuple[str, float, float], ...]  # control, log odds ratio, standard error
 
 
-def judge_controls(
-    own: tuple[float, float], controls: list[tuple[str, float, float]], level: float
-) -> Veto:
+def judge_controls(own: tuple[float, float], controls: list[tuple[str, float, float]], level: float) -> Veto:
     """Return whether W's ratio stands out; `own` and `controls` give score and information."""
     kept = [(name, s / i, 1 / sqrt(i)) for name, s, i in controls if i >= _LEAST_INFORMATION]
     if len(kept) < _FEWEST or own[1] <= 0:
