@@ -13,6 +13,7 @@ Examples:
   whimbrel simulate worlds/demo.toml --out demo.jsonl
   whimbrel simulate worlds/demo.toml --set odds_ratio=1 --seed 7 | whimbrel observe -
   whimbrel simulate worlds/demo.toml --truth
+  whimbrel simulate worlds/many-pairs.toml --out pairs.jsonl --truth > truth.jsonl
 
 Settings are explained in docs/worlds.md. All addresses and AS numbers are private ones: nobody's."""
 
@@ -22,7 +23,12 @@ Settings are explained in docs/worlds.md. All addresses and AS numbers are priva
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Equal seeds, equal worlds.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change a setting; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here, not to standard output.")
-@click.option("--truth", "wants_truth", is_flag=True, help="Print what is true of each pair instead, as JSON lines.")
+@click.option(
+    "--truth",
+    "wants_truth",
+    is_flag=True,
+    help="Print what is true of each pair as JSON lines; observations go to --out only.",
+)
 def command(world_file: Path, seed: int, changes: tuple[str, ...], out: Path | None, *, wants_truth: bool) -> None:
     """Make observations of a simulated world with planted truth.
 
@@ -35,7 +41,8 @@ def command(world_file: Path, seed: int, changes: tuple[str, ...], out: Path | N
     if wants_truth:
         for row in truth(world):
             print_json(row)
-        return
+        if out is None:
+            return
     with out.open("wb") if out else nullcontext(sys.stdout.buffer) as file:
         for batch in batches(world, seed):
             file.write(to_lines(batch))

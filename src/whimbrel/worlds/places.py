@@ -26,12 +26,14 @@ class Places(NamedTuple):
     """The map.  A slot is a place for one machine; an address has one, or several where it is a NAT.
 
     `dirt` is the log-odds that a slot's network and AS add to infection and to sending alike; `as_score` says how dirty
-    an AS is, in standard deviations.
+    an AS is, and `network_score` a network beside others of its AS, in standard deviations.
     """
 
     as_of_network: Whole
     as_score: Real
+    network_score: Real
     address_of_slot: Whole
+    network_of_slot: Whole
     as_of_slot: Whole
     dirt: Real
     addresses: int
@@ -47,7 +49,9 @@ def make_places(world: World, seed: int) -> Places:
     as_score = stream(seed, "as").standard_normal(world.ases)
     network_score = stream(seed, "networks").standard_normal(world.networks)
     dirt = world.as_dirt * as_score[as_of_slot] + world.network_dirt * network_score[network_of_slot]
-    return Places(as_of_network, as_score, address_of_slot, as_of_slot, dirt, sizes.size)
+    return Places(
+        as_of_network, as_score, network_score, address_of_slot, network_of_slot, as_of_slot, dirt, sizes.size
+    )
 
 
 def _networks_of_ases(world: World) -> Whole:

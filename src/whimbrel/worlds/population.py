@@ -1,8 +1,8 @@
 """Who is there: machines with their volume and traits, and which families infect them, when.
 
 Nothing here knows of windows, strata or tests.  A machine is infected in proportion to the dirt of its place, its
-volume and its frailty; which family comes first depends on the AS only (and so, within an AS, on nothing at all: that
-is what makes hosts of another family comparable).  Frail machines get more families; bundles bring theirs along.
+volume and its frailty; which family comes first depends on its place alone (the AS; by `network_tilt` the network too):
+that is what makes hosts of another family comparable.  Frail machines get more families; bundles bring theirs along.
 """
 
 from typing import Final, NamedTuple
@@ -84,28 +84,28 @@ def _infections(world: World, seed: int, places: Places, relative: Real, frail: 
 
 
 def _first_families(world: World, seed: int, places: Places, machine: Whole) -> tuple[Whole, Whole]:
-    """Return the infected machines, AS by AS in random order, and the family of each."""
+    """Return the infected machines, network by network in random order, and the family of each."""
     dice = stream(seed, "families")
-    as_of_machine = places.as_of_slot[machine]
-    order = np.lexsort((dice.random(machine.size), as_of_machine))
-    per_as = np.bincount(as_of_machine, minlength=world.ases)
-    shares = _family_shares(world, places, per_as, dice)
-    counts = dice.multinomial(per_as, shares)
-    family = np.repeat(np.tile(np.arange(world.families), world.ases), counts.ravel())
-    # `repeat` lays a family's machines side by side; the machines are in random order within their AS already.
+    network = places.network_of_slot[machine]
+    order = np.lexsort((dice.random(machine.size), network))
+    infected = np.bincount(network, minlength=world.networks)
+    counts = dice.multinomial(infected, _family_shares(world, places, infected, stream(seed, "tilts")))
+    family = np.repeat(np.tile(np.arange(world.families), world.networks), counts.ravel())
+    # `repeat` lays a family's machines side by side; the machines are in random order within their network already.
     return machine[order], family
 
 
-def _family_shares(world: World, places: Places, per_as: Whole, dice: np.random.Generator) -> Real:
-    """Return each family's share of every AS's infections: its tilt towards dirt, fitted to the families' sizes.
+def _family_shares(world: World, places: Places, infected: Whole, dice: np.random.Generator) -> Real:
+    """Return each family's share of every network's infections: its tilt towards dirt, fitted to the families' sizes.
 
-    W prefers dirty AS by `as_tilt`; the tilts of the others spread about 0 by as much.
+    W prefers dirty AS by `as_tilt` and networks by `network_tilt`; the tilts of the others spread about 0 by as much.
     """
-    tilt = world.as_tilt * np.concatenate([[1.0], dice.standard_normal(world.families - 1)])
+    tilt = np.concatenate([[1.0], dice.standard_normal(world.families - 1)])
+    score = world.as_tilt * places.as_score[places.as_of_network] + world.network_tilt * places.network_score
     wanted = np.array(sizes(world), dtype=np.float64)
-    table = np.exp(np.outer(places.as_score, tilt)) * wanted
-    for _ in range(_FITTING_ROUNDS if world.as_tilt else 1):
-        table *= per_as[:, None] / np.maximum(table.sum(axis=1, keepdims=True), 1e-300)
+    table = np.exp(np.outer(score, tilt)) * wanted
+    for _ in range(_FITTING_ROUNDS if world.as_tilt or world.network_tilt else 1):
+        table *= infected[:, None] / np.maximum(table.sum(axis=1, keepdims=True), 1e-300)
         table *= wanted / np.maximum(table.sum(axis=0), 1e-300)
     total = table.sum(axis=1, keepdims=True)
     even = np.full(world.families, 1.0 / world.families)

@@ -78,6 +78,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     as_dirt: float = 0.0
     as_tilt: float = 0.0
     network_dirt: float = 0.0
+    network_tilt: float = 0.0
 
     # Volume
     connections: float = 20.0
@@ -154,6 +155,7 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "as_dirt": (0, 3),
     "as_tilt": (0, 3),
     "network_dirt": (0, 3),
+    "network_tilt": (0, 3),
     "connections": (0, 1_000_000),
     "connections_seen": (0, 1),
     "volume_spread": (0, 3),

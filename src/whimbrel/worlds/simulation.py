@@ -6,7 +6,7 @@ This is a model of what happens to machines, not of the test that will judge it 
 or several behind a NAT or a carrier's.  Networks and AS differ in dirt: log-odds added to infection and sending alike.
 
 **Machines.**  Each has a volume of mail connections, is frail or not, busy or not, and in the view of one sensor.
-Families infect machines in proportion to dirt, volume and frailty; which family comes first depends on the AS alone.
+Families infect machines in proportion to dirt, volume and frailty; which family comes first depends on the place alone.
 Frail machines get several; a bundle brings a second family along.
 
 **Sending.**  A machine sends each campaign as a Poisson process whose chance of one sending or more in a week has the
@@ -135,8 +135,9 @@ class _Simulation:
         world, people = self._world, self._population
         dice = stream(self._seed, "connections", week)
         machine = np.flatnonzero(dice.random(people.volume.size) < world.connections_seen)
-        infected = people.first_infected_seconds[machine] < week * WEEK_SECONDS
-        count = dice.poisson(np.where(infected, people.infected_volume[machine], people.volume[machine]))
+        # Of the week of its infection, the part before counts at the volume that it had before.
+        clean = np.clip(people.first_infected_seconds[machine] / WEEK_SECONDS - week, 0.0, 1.0)
+        count = dice.poisson(clean * people.volume[machine] + (1.0 - clean) * people.infected_volume[machine])
         machine, count = machine[count > 0], count[count > 0]
         at = (week + dice.random(machine.size)) * WEEK_SECONDS
         parts = [rows(CONNECTION, at, people.sensor[machine], self._hosts(machine), counts=count)]

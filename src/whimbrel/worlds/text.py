@@ -4,13 +4,11 @@ Written column by column: each text of a dictionary becomes its piece of the lin
 becomes nothing, and the pieces are joined in Arrow.  That is some thirty times as fast as making objects first.
 """
 
-import json
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_ALWAYS: Final = ("sensor", "host", "kind")
 _UNLESS_DEFAULT: Final = {"label": "unknown"}  # omitted where it is what a reader takes it to be
 _NUMBERS: Final = ("asn", "count")
 
@@ -36,9 +34,12 @@ def _time(batch: pa.RecordBatch, name: str, before: str) -> pa.Array:
 
 
 def _coded(name: str, column: pa.DictionaryArray) -> pa.Array:
-    texts = column.dictionary.to_pylist()
-    pieces = [f',"{name}":{json.dumps(text)}' if _UNLESS_DEFAULT.get(name) != text else "" for text in texts]
-    return pc.fill_null(pa.array(pieces, pa.string()).take(column.indices), "")
+    # No text of a world needs an escape: names are ours, and addresses are digits.
+    texts = column.dictionary
+    pieces = pc.binary_join_element_wise(f',"{name}":"', texts, '"', "")
+    if name in _UNLESS_DEFAULT:
+        pieces = pc.if_else(pc.equal(texts, _UNLESS_DEFAULT[name]), "", pieces)
+    return pc.fill_null(pieces.take(column.indices), "")
 
 
 def _number(name: str, column: pa.Array) -> pa.Array:
