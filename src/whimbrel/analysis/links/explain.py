@@ -130,7 +130,9 @@ def _step(state: State, pair: Pairs, window: int) -> Step:
 
 
 def _effects(state: State, arm: str, pair: Pairs) -> list[Effect]:
-    sensors = sorted(sensor for one, c, f, sensor in state.sums if (one, c, f) == (arm, pair.campaign[0], pair.family[0]))
+    sensors = sorted(
+        sensor for one, c, f, sensor in state.sums if (one, c, f) == (arm, pair.campaign[0], pair.family[0])
+    )
     whole = arm_sums(state, arm, pair)
     parts = [(sensor, state.sums[arm, pair.campaign[0], pair.family[0], sensor]) for sensor in sensors]
     rows = [(None, np.concatenate([whole.head[0], whole.log_z[0]])), *parts]
@@ -189,11 +191,7 @@ def _overturned_by(settings: Settings, rows: list[dict[str, Any]]) -> list[str]:
         ]
     if verdict == "evidence against":
         return [
-            f"churn above {settings.most_churn:.0%} or more than {settings.most_mislabelled:.0%} of labels wrong: the ratio "
-            "would be pulled to 1 further than allowed for",
+            f"churn above {settings.most_churn:.0%}, or more than {settings.most_mislabelled:.0%} of labels wrong",
             "a second family in the same strata that sends the campaign and hides this one's share",
         ]
     return ["more first sendings by hosts of the family, or of other families seen by the same sensor"]
-
-
-
