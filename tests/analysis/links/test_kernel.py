@@ -46,7 +46,12 @@ def test_twins_agree(seed: int, most: int) -> None:
 def test_large_margins_neither_overflow_nor_vanish() -> None:
     table = Table(40_000, 9_000, 900_000, 500)
     found = campaign_sums(
-        np.array([0, 2]), np.array([0, 1]), np.array([0, 1]), np.array([40_000, 860_000]), np.array([500, 8_500]), LOG_THETA
+        np.array([0, 2]),
+        np.array([0, 1]),
+        np.array([0, 1]),
+        np.array([40_000, 860_000]),
+        np.array([500, 8_500]),
+        LOG_THETA,
     )
     np.testing.assert_allclose(found.slots[0], sums_of(table, LOG_THETA), rtol=1e-7)
     assert np.isfinite(found.slots).all()

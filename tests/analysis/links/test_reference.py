@@ -5,7 +5,16 @@ import pytest
 from scipy.stats import nchypergeom_fisher
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from whimbrel.analysis.links.reference import SUMS, Table, control_sums, log_z, mantel_haenszel, moments, sums_of, tables_of
+from whimbrel.analysis.links.reference import (
+    SUMS,
+    Table,
+    control_sums,
+    log_z,
+    mantel_haenszel,
+    moments,
+    sums_of,
+    tables_of,
+)
 
 
 def _random_tables(count: int, seed: int) -> list[Table]:

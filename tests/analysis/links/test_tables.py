@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -26,7 +27,7 @@ Row = dict[str, Any]
 
 def _table(rows: list[Row]) -> pa.Table:
     whole = [
-        {name: None for name in OBSERVATIONS.names}
+        dict.fromkeys(OBSERVATIONS.names)
         | {"id": number.to_bytes(16, "big"), "label": "unknown", "count": 1, "learned_at": row["seen_at"]}
         | row
         for number, row in enumerate(rows)
@@ -117,7 +118,7 @@ class _Plain:
 
     def _volume(self, host: str, window: int) -> int:
         plain = [
-            row["count"] if "count" in row else 1
+            row.get("count", 1)
             for row in self.rows
             if row["host"] == host
             and row["window"] == window
@@ -125,7 +126,7 @@ class _Plain:
             and not row["campaign"]
             and not row["family"]
         ]
-        return min(sum(plain).bit_length(), 12)
+        return min(int(sum(plain)).bit_length(), 12)
 
     def cells(self) -> set[tuple[Any, ...]]:
         found = self._ordered()
@@ -168,7 +169,11 @@ class _Plain:
         if arm == "co-location":
             return window, first_sensor, "", network, volume, family if infected < window else ""
         single = second is None or second >= window
-        return (window, sensor, method, network, volume, family) if infected < window and single and method != "~" else None
+        return (
+            (window, sensor, method, network, volume, family)
+            if infected < window and single and method != "~"
+            else None
+        )
 
     def _ordered(self) -> set[tuple[Any, ...]]:
         at_risk, sent = Counter[Any](), Counter[Any]()
@@ -210,7 +215,9 @@ _ROWS = st.one_of(
             "method": st.sampled_from(["sinkhole", "payload", "list", None]),
         }
     ),
-    st.fixed_dictionaries(_ANY | {"kind": st.just("message"), "family": st.just("W"), "label_basis": st.just("filter")}),
+    st.fixed_dictionaries(
+        _ANY | {"kind": st.just("message"), "family": st.just("W"), "label_basis": st.just("filter")}
+    ),
 )
 
 
@@ -256,19 +263,21 @@ def test_only_the_first_sending_of_a_unit_counts() -> None:
     assert sent_once == sum(cell[-1] for cell in _cells(once + again) if cell[0] == "sending") > 0
 
 
-def test_spark_gives_the_same_cells() -> None:
+@pytest.mark.filterwarnings("ignore")  # PySpark and Ibis on pandas 3
+def test_spark_gives_the_same_cells(tmp_path: Path) -> None:
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java")
     if importlib.util.find_spec("pyspark") is None:
         pytest.skip("PySpark is not installed")
-    session = _spark_session()
+    session = _spark_session(tmp_path)
     try:
         assert _cells(_world(), ibis.pyspark.connect(session)) == _cells(_world())
     finally:
         session.stop()
 
 
-def _spark_session() -> Any:
+def _spark_session(folder: Path) -> Any:
     sql = importlib.import_module("pyspark.sql")
     builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.sql.warehouse.dir", str(folder))
     return builder.config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "2").getOrCreate()

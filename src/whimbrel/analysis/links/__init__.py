@@ -5,9 +5,9 @@ verdict a pair and claim (`VERDICTS`), and on request all that a sceptic asks fo
 Deliberately absent: any database (whoever calls holds it), names of people, and claims L3 and L4, which need tooling
 and infrastructure compared.
 
-Read `hypothesis.py` first: the null and the bet.  Then, as the data flow: `units.py` and `tables.py` (observations to cells,
-as Ibis expressions), `reference.py` (the statistics of one stratum; `kernel.py` is its fast twin), `state.py` (sums that
-grow by closed windows), `verdicts.py`.
+Read `hypothesis.py` first: the null and the bet.  Then, as the data flow: `units.py` and `tables.py` (observations to
+cells, as Ibis expressions), `reference.py` (the statistics of one stratum; `kernel.py` is its fast twin), `state.py`
+(sums that grow by closed windows), `verdicts.py`.
 """
 
 from whimbrel.analysis.links.columns import VERDICTS

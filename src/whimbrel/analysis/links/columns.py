@@ -41,8 +41,8 @@ FAMILIES = pa.schema(
 
 CLAIMS = ("L1", "L2", "L3", "L4")
 
-# What is said of each pair and claim.  `gamma` is 0 where not even an odds ratio of 1 is refuted; ratios are null where no
-# table is informative.
+# What is said of each pair and claim.  `gamma` is 0 where not even an odds ratio of 1 is refuted; ratios are null where
+# no table is informative.
 VERDICTS = pa.schema(
     [
         pa.field("family", pa.string(), nullable=False),

@@ -191,8 +191,7 @@ def _overturned_by(settings: Settings, rows: list[dict[str, Any]]) -> list[str]:
         ]
     if verdict == "evidence against":
         return [
-            f"churn above {settings.most_churn:.0%} or more than {settings.most_mislabelled:.0%} of labels wrong: the ratio "
-            "would be pulled to 1 further than allowed for",
+            f"churn above {settings.most_churn:.0%}, or more than {settings.most_mislabelled:.0%} of labels wrong",
             "a second family in the same strata that sends the campaign and hides this one's share",
         ]
     return ["more first sendings by hosts of the family, or of other families seen by the same sensor"]

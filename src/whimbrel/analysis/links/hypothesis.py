@@ -1,8 +1,9 @@
 """The null hypothesis, and the evidence against it.
 
-**H0** for a family W and a campaign C: *given the lease epoch, the network, the volume, the sensor and the method, and being
-infected by some family, the odds of first sending C in a window are, for hosts of W, at most `theta0` times those for
-hosts of the other families.*  Not "no association": residual confounding makes small ratios, so the null is a range.
+**H0** for a family W and a campaign C: *given the lease epoch, the network, the volume, the sensor and the method, and
+being infected by some family, the odds of first sending C in a window are, for hosts of W, at most `theta0` times those
+for hosts of the other families.*  Not "no association": residual confounding makes small ratios, so the null is a
+range.
 
 Within one stratum (sensor x method x network x volume class) of one window stand n units at risk, r of them W's; c of
 the n send C for the first time, `a` of these are W's.  Given these margins, and for an odds ratio theta, `a` has
@@ -24,10 +25,10 @@ So the whole evidence of a pair is (number of a, and log Z summed over strata, a
 which a closing window adds.  From the same sums come `Gamma*` (the largest theta0 that is refuted), the evidence
 *against* a link (the same bet the other way round), and the likelihood for the posterior.
 
-**The bet.**  Which thetas to average decides how many units are needed.  A bet at ratio x times theta0, where the truth is y
-times, pays best for 80 % power not at x = y but lower, about y^0.75 (less gain, but less spread), and a bet at
-1.6 theta0 is good at 2 as well as at 3.  Measured (3 % base rate, ten controls a unit, e >= 20 at the end, units for 80 % power
-over those of the fixed-sample exact test of the same null; docs/decisions/0002-link-test.md):
+**The bet.**  Which thetas to average decides how many units are needed.  A bet at ratio x times theta0, where the truth
+is y times, pays best for 80 % power not at x = y but lower, about y^0.75 (less gain, but less spread), and a bet at
+1.6 theta0 is good at 2 as well as at 3.  Measured (3 % base rate, ten controls a unit, e >= 20 at the end, units for 80
+% power over those of the fixed-sample exact test of the same null; docs/decisions/0002-link-test.md):
 
     bet                                   OR 1.5   OR 2   OR 3   OR 5
     twelve thetas, evenly in log            2.8    2.5    2.0    1.8
@@ -44,7 +45,8 @@ from whimbrel.analysis.links.settings import Settings
 
 Floats = NDArray[np.float64]
 
-# The lattice of odds ratios: steps of 1.6^(1/4) = 1.125 around theta0, so that from every theta0 on it the bets are on it too.
+# The lattice of odds ratios: steps of 1.6^(1/4) = 1.125 around theta0, so that from every theta0 on it the bets are on
+# it too.
 STEP = 0.25 * np.log(1.6)
 STEPS_DOWN = 16  # to 0.15 theta0
 STEPS_UP = 30  # to 34 theta0
@@ -118,7 +120,7 @@ def log_average(log_es: list[Floats], weights: list[float]) -> Floats:
     return np.asarray(np.logaddexp.reduce(stacked, axis=0), dtype=np.float64)
 
 
-def _mixture(
+def _mixture(  # noqa: PLR0917 - one formula, six letters
     lattice: Lattice, sent: Floats, log_z: Floats, null: int, bets: list[int], weights: tuple[float, ...]
 ) -> Floats:
     gains = [

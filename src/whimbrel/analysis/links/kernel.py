@@ -1,7 +1,8 @@
 """The sums of `reference.py`, for all strata of one campaign in one window, compiled.
 
-Most strata hold none to three sendings, so log Z is a polynomial of low degree: its weights follow from one another by a ratio,
-and Horner's rule gives all lattice points with one logarithm each.  Where the degree is high, the same in logarithms.
+Most strata hold none to three sendings, so log Z is a polynomial of low degree: its weights follow from one another by
+a ratio, and Horner's rule gives all lattice points with one logarithm each.  Where the degree is high, the same in
+logarithms.
 """
 
 from typing import NamedTuple
@@ -43,8 +44,8 @@ def campaign_sums(
     return Sums(slots, scores, information)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _add_strata(starts, slot, family, at_risk, sent, log_theta, slots, scores, information):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numba.njit(cache=True, nogil=True)
+def _add_strata(starts, slot, family, at_risk, sent, log_theta, slots, scores, information):  # type: ignore[no-untyped-def]
     theta = np.exp(log_theta)
     for stratum in range(starts.size - 1):
         first, end = starts[stratum], starts[stratum + 1]
@@ -54,7 +55,7 @@ def _add_strata(starts, slot, family, at_risk, sent, log_theta, slots, scores, i
             continue
         for w in range(first, end):
             row = at_risk[w]
-            if row == 0 or row == total:
+            if row in (0, total):
                 continue
             if column < total:
                 _add_table(slots[slot[w]], row, column, total, sent[w], theta, log_theta)
@@ -65,16 +66,16 @@ def _add_strata(starts, slot, family, at_risk, sent, log_theta, slots, scores, i
                     information[family[w], family[k]] += added
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _control(row, column, total, own):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    if row == 0 or row == total or column == 0 or column == total:
+@numba.njit(cache=True, nogil=True)
+def _control(row, column, total, own):  # type: ignore[no-untyped-def]
+    if row in (0, total) or column in (0, total):
         return 0.0, 0.0
     variance = row / total * (total - row) / total * column * (total - column) / (total - 1)
     return own - row * column / total, variance
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _add_table(into, row, column, total, a, theta, log_theta):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numba.njit(cache=True, nogil=True)
+def _add_table(into, row, column, total, a, theta, log_theta):  # type: ignore[no-untyped-def]
     b, c = row - a, column - a
     d = total - row - c
     r, s, p, q = a * d / total, b * c / total, (a + d) / total, (b + c) / total
@@ -104,8 +105,8 @@ def _add_table(into, row, column, total, a, theta, log_theta):  # type: ignore[n
         _add_in_logarithms(into, weights, lowest, log_theta)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _add_polynomial(into, weights, lowest, theta, log_theta):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numba.njit(cache=True, nogil=True)
+def _add_polynomial(into, weights, lowest, theta, log_theta):  # type: ignore[no-untyped-def]
     for point in range(theta.size):
         value = 0.0
         for step in range(weights.size - 1, -1, -1):
@@ -113,8 +114,8 @@ def _add_polynomial(into, weights, lowest, theta, log_theta):  # type: ignore[no
         into[_HEAD + point] += np.log(value) + lowest * log_theta[point]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _add_in_logarithms(into, log_weights, lowest, log_theta):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numba.njit(cache=True, nogil=True)
+def _add_in_logarithms(into, log_weights, lowest, log_theta):  # type: ignore[no-untyped-def]
     for point in range(log_theta.size):
         highest = -np.inf
         for step in range(log_weights.size):

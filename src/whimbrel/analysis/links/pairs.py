@@ -17,11 +17,11 @@ MOST_PAIRS_LISTED = 100_000
 
 
 class Pairs(NamedTuple):
-    """The pairs that get rows, in order of family and campaign; `count` is how many were asked about in all."""
+    """The pairs that get rows, in order of family and campaign; `asked` is how many were asked about in all."""
 
     family: list[str]
     campaign: list[str]
-    count: int
+    asked: int
 
     def __len__(self) -> int:
         """Return how many pairs get rows."""

@@ -1,10 +1,10 @@
 """Placebos: the same observations with the link broken on purpose.  The test must stay silent on them.
 
-- `campaigns_swapped` gives each host's sendings to another host of the same network: networks stay dirty, busy hosts stay
-  busy senders, but who is infected no longer says who sends.  It breaks every link.
-- `dates_shifted` moves sendings by whole windows, round and round within the time that was observed.  It breaks what is bound to
-  time (a lease, an expiry date, an update), and not a ratio that hosts keep for good; so it is a check of units and windows
-  more than of the null.
+- `campaigns_swapped` gives each host's sendings to another host of the same network: networks stay dirty, busy hosts
+  stay busy senders, but who is infected no longer says who sends.  It breaks every link.
+- `dates_shifted` moves sendings by whole windows, round and round within the time that was observed.  It breaks what is
+  bound to time (a lease, an expiry date, an update), and not a ratio that hosts keep for good; so it is a check of
+  units and windows more than of the null.
 
 Both are Ibis expressions: observations in, observations out.
 """
@@ -38,7 +38,7 @@ def campaigns_swapped(observations: ir.Table, turn: int = 1) -> ir.Table:
 
 
 def dates_shifted(observations: ir.Table, windows: int) -> ir.Table:
-    """Return the observations with sendings seen (and learned) so many windows later, cyclically in the observed span."""
+    """Return the observations with sendings seen (and learned) so many windows later, cyclically in its span."""
     seen_s = observations.seen_at.epoch_seconds().cast("int64")
     dated = observations.mutate(seen_s=seen_s)
     whole = ibis.window()

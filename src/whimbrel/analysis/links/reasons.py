@@ -9,8 +9,8 @@ from whimbrel.analysis.links.reference import SUMS
 from whimbrel.analysis.links.veto import Veto
 
 NOT_ASSESSED = {
-    "L3": "tooling is not compared yet: needed are dialects and header skeletons of the family's own mail engine, of the "
-    "campaign, and of mimics of the same mail client",
+    "L3": "tooling is not compared yet: needed are dialects and header skeletons of the family's own mail engine, of "
+    "the campaign, and of mimics of the same mail client",
     "L4": "control is never inferred from sending, as botnets are rented: needed are services (domains, name servers, "
     "control hosts) that family and campaign share beyond chance",
 }
@@ -30,7 +30,7 @@ class Teller:
         self._units = units_by_family(evidence.families)
         self._flags = {row["campaign"]: row for row in evidence.campaigns.to_pylist()}
 
-    def reasons(
+    def reasons(  # noqa: PLR0917 - one row of columns
         self, number: int, verdict: str, sums: ArmSums, veto: Veto | None, log_e: float, needed: float
     ) -> list[str]:
         """Return the reasons of one pair's verdict."""
@@ -52,8 +52,8 @@ class Teller:
                 f"{self.settings.against_ratio:g} would show as that with {self.settings.most_churn:.0%} churn and "
                 f"{self.settings.most_mislabelled:.0%} of labels wrong"
             )
-        elif self._pairs.count > 1:
-            told.append(f"among {self._pairs.count} pairs each link needed an e-value of {exp(min(needed, 700)):.3g}")
+        elif self._pairs.asked > 1:
+            told.append(f"among {self._pairs.asked} pairs each link needed an e-value of {exp(min(needed, 700)):.3g}")
         if sums.windows[number] == 1:
             told.append("a single window only")
         return told
@@ -111,8 +111,8 @@ class Teller:
                 "found in 80 of 100 cases: the ratio is smaller, or not there"
             )
         return (
-            f"e = {e_value:.3g} of {exp(min(needed, 700)):.3g} needed; to find a ratio of {ratio:g} in 80 of 100 cases takes "
-            f"about {times:.2g} times the first sendings seen so far"
+            f"e = {e_value:.3g} of {exp(min(needed, 700)):.3g} needed; to find a ratio of {ratio:g} in 80 of 100 cases "
+            f"takes about {times:.2g} times the first sendings seen so far"
         )
 
 

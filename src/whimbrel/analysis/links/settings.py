@@ -19,8 +19,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # The veto by negative controls (Gruber & Tchetgen Tchetgen), and from how many control families it is trusted.
     veto_level: float = 0.05
     least_controls: int = 15
-    # "Evidence against": a ratio of `against_ratio` must be excluded even if so many of the units labelled with the family
-    # had lost the host (churn) or never had the family (mislabelled).
+    # "Evidence against": a ratio of `against_ratio` must be excluded even if so many of the units labelled with the
+    # family had lost the host (churn) or never had the family (mislabelled).
     against_ratio: float = 1.5
     most_churn: float = 0.5
     most_mislabelled: float = 0.1

@@ -1,9 +1,9 @@
 """The evidence of every pair, which grows by closed windows: a fold, window after window, in order.
 
 The state of a pair is sums (`reference.SUMS`, log Z at each point of the lattice), kept by arm and sensor; and, for the
-veto, score and information of each other family among units without W.  Closing a window adds its tables' sums and recomputes
-nothing.  Within a window cells are put in one order first, so the same observations give the same bits, whether windows
-were closed one by one or replayed all at once.
+veto, score and information of each other family among units without W.  Closing a window adds its tables' sums and
+recomputes nothing.  Within a window cells are put in one order first, so the same observations give the same bits,
+whether windows were closed one by one or replayed all at once.
 """
 
 from collections.abc import Iterator
@@ -82,8 +82,10 @@ class State:
             "settings": msgspec.json.encode(self.settings).decode(),
         }
         keys = sorted(self.sums)
-        columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], [], []]
-        evidence = [*columns, [self.windows[key] for key in keys], [self.sums[key].tolist() for key in keys]]
+        columns: list[list[object]] = [list(column) for column in zip(*keys, strict=True)] or [[], [], [], []]
+        counts: list[object] = [self.windows[key] for key in keys]
+        sums: list[object] = [self.sums[key].tolist() for key in keys]
+        evidence: list[list[object]] = [*columns, counts, sums]
         pairs = sorted(self.controls)
         named = [list(column) for column in zip(*pairs, strict=True)] or [[], [], []]
         values = [[self.controls[pair][place] for pair in pairs] for place in (0, 1)]

@@ -1,15 +1,15 @@
 """From units to the small tables that the statistics work on: *cells*.
 
 A cell is one family in one stratum of one window, for one campaign: how many units were `at_risk`, and how many of them
-`sent` the campaign for the first time in that window.  Only strata with a sending are kept: all others have the factor 1.
-Pairs x strata are never laid out; a cell stands for its family's share of the margins.
+`sent` the campaign for the first time in that window.  Only strata with a sending are kept: all others have the factor
+1. Pairs x strata are never laid out; a cell stands for its family's share of the margins.
 
 Three questions have the same cells, and are told apart by `arm`:
 
 - `sending` (claim L2): units with exactly one family known; strata by sensor and method of the label, network, volume;
 - `time` (claim L2): units with one family that first sent the campaign within `horizon_windows` windows before or after
-  their infection: `at_risk` counts these, `sent` those after; strata by sensor, method and window of infection.  Whatever
-  keeps a host sending all along (frailty, network, volume) sends before as well as after, and cancels;
+  their infection: `at_risk` counts these, `sent` those after; strata by sensor, method and window of infection.
+  Whatever keeps a host sending all along (frailty, network, volume) sends before as well as after, and cancels;
 - `co-location` (claim L1): all units, infected or not (family ''); strata by first sensor, network, volume.
 """
 
@@ -20,7 +20,7 @@ import ibis
 import ibis.expr.types as ir
 
 from whimbrel.analysis.links import units as units_of
-from whimbrel.analysis.links.columns import CELL, STRATUM
+from whimbrel.analysis.links.columns import CELL
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.units import Span
 
@@ -78,7 +78,7 @@ def families(facts: Known) -> ir.Table:
 
 
 def _placed(units: ir.Table) -> ir.Table:
-    """Number the places (sensor, method, network) in which units stand: what of their stratum never changes."""
+    """Return the numbered places (sensor, method, network) in which units stand: the fixed part of their stratum."""
     rank = ibis.dense_rank().over(ibis.window(order_by=[units.sensor, units.method, units.network]))
     return units.select("unit", "sensor", "method", "network", place=rank)
 

@@ -1,14 +1,16 @@
 """Units and what is known of them, window by window: the relational part of the link test, as Ibis expressions.
 
-Windows are UTC weeks, numbered from the Monday before 1970 (`window_of`).  **An observation counts in the window in which it was
-seen, if it was learned by the end of that window and a grace; else in the window in which it was learned**, and then it says what
-state its host is in, but is never an outcome.  So a closed window never changes, and replay gives the same tables.
+Windows are UTC weeks, numbered from the Monday before 1970 (`window_of`).  **An observation counts in the window in
+which it was seen, if it was learned by the end of that window and a grace; else in the window in which it was
+learned**, and then it says what state its host is in, but is never an outcome.  So a closed window never changes, and
+replay gives the same tables.
 
-A *unit* is a host for the length of one lease.  Leases are not observed: one ends when its host stays silent for more than
-`lease_gap_windows` windows, and the next observation begins another.  In a window, a unit is under observation if it was
-seen in one of the `lease_gap_windows` windows before, **whatever it does in the window itself**: being at risk never depends on
-the outcome.  Everything that places a unit in a stratum of a window is known when the window opens: its network and first sensor
-from the lease's first window, its volume from the window before, its family from earlier windows.
+A *unit* is a host for the length of one lease.  Leases are not observed: one ends when its host stays silent for more
+than `lease_gap_windows` windows, and the next observation begins another.  In a window, a unit is under observation if
+it was seen in one of the `lease_gap_windows` windows before, **whatever it does in the window itself**: being at risk
+never depends on the outcome.  Everything that places a unit in a stratum of a window is known when the window opens:
+its network and first sensor from the lease's first window, its volume from the window before, its family from earlier
+windows.
 
 All expressions run on any Ibis backend; texts are taken apart, and times counted, in ways that DuckDB and Spark share.
 """
@@ -45,7 +47,7 @@ def last_closed(now: datetime, settings: Settings) -> int:
 
 
 def dated(observations: ir.Table, settings: Settings, now: datetime) -> ir.Table:
-    """Return the observations learned by `now`, with the `window` in which they count, and whether they came in time."""
+    """Return the observations learned by `now`, with the `window` in which they count, and if `in_time`."""
     seen_s = observations.seen_at.epoch_seconds().cast("int64")
     learned_s = observations.learned_at.epoch_seconds().cast("int64")
     seen = _window(seen_s)
@@ -81,7 +83,7 @@ def host_windows(rows: ir.Table, settings: Settings) -> ir.Table:
 
 
 def units(seen: ir.Table) -> ir.Table:
-    """Return one row a unit, numbered: the sensor that saw it first, and its network: AS, else prefix, else /24 or /48."""
+    """Return one row a unit, numbered: the sensor that saw it first, and its network."""
     first = seen.filter(seen.window == seen.lease)
     number = ibis.row_number().over(ibis.window(order_by=[first.host, first.lease]))
     network = network_text(first.asn, first.prefix, first.host)
@@ -154,8 +156,8 @@ def first_sendings(rows: ir.Table, seen: ir.Table) -> ir.Table:
 def campaigns(rows: ir.Table, firsts: ir.Table, settings: Settings) -> ir.Table:
     """Return one row a campaign that is followed: from which window, and from when it may not be used.
 
-    `followed_from` is the window in which its sending units reach `least_senders` (a function of the tables' margins, so
-    that it biases nothing).  `payload_from`: a member carries a family's payload, and the campaign may be the worm's
+    `followed_from` is the window in which its sending units reach `least_senders` (a function of the tables' margins,
+    so that it biases nothing).  `payload_from`: a member carries a family's payload, and the campaign may be the worm's
     own mailing.  `attachment_from`: it is known by an attachment, a feature it shares with labels by payload.
     """
     weekly = firsts.group_by("campaign", window=firsts["first"]).agg(senders=firsts.count())

@@ -1,10 +1,11 @@
 """From evidence to verdicts: one row a pair and claim, in words that say no more than the numbers.
 
-A verdict is one of five.  `linked`: the e-value of the claim stands after the veto of the negative controls, and passes e-BH over
-all pairs asked about (for one pair: e >= 1/alpha).  `strongly linked`: also Gamma* >= 2, and the second kind of arm alone refutes
-an odds ratio of 1.  `evidence against`: odds ratios down to `Settings.against_limit` are refuted, likewise by e-BH.  `insufficient
-data`: neither, with the reason and how much more would be needed.  `not assessed`: L3 and L4, for which tooling and infrastructure
-would have to be compared; L4 is never inferred from L1 or L2, as botnets are rented.
+A verdict is one of five.  `linked`: the e-value of the claim stands after the veto of the negative controls, and passes
+e-BH over all pairs asked about (for one pair: e >= 1/alpha).  `strongly linked`: also Gamma* >= 2, and the second kind
+of arm alone refutes an odds ratio of 1.  `evidence against`: odds ratios down to `Settings.against_limit` are refuted,
+likewise by e-BH.  `insufficient data`: neither, with the reason and how much more would be needed.  `not assessed`: L3
+and L4, for which tooling and infrastructure would have to be compared; L4 is never inferred from L1 or L2, as botnets
+are rented.
 """
 
 from datetime import datetime
@@ -41,7 +42,7 @@ def judge(observations: "ir.Table | pa.Table", settings: Settings, now: datetime
 
 
 def verdicts(evidence: Evidence, only: tuple[str, str] | None = None) -> pa.Table:
-    """Return the verdicts that the evidence gives: on all pairs, or on one pair (family, campaign) asked about alone."""
+    """Return the verdicts that the evidence gives: on all pairs, or on one (family, campaign) asked about alone."""
     pairs = pairs_of(evidence) if only is None else Pairs([only[0]], [only[1]], 1)
     rows = [row for claim in ("L1", "L2") for row in _judged(evidence, pairs, claim)]
     rows += [_not_assessed(evidence, pairs, number, claim) for claim in ("L3", "L4") for number in range(len(pairs))]
@@ -63,11 +64,11 @@ class _Claim:
             self.log_e[[number for number, veto in self.vetoes.items() if not veto.passed]] = -np.inf
         self.unseen = _without_method(evidence, pairs) if claim == "L2" else np.zeros(len(pairs), dtype=bool)
         self.log_e[self.unseen] = np.minimum(self.log_e[self.unseen], 0.0)
-        self.linked, self.needed = _fallen(self.log_e, pairs.count, settings.alpha)
+        self.linked, self.needed = _fallen(self.log_e, pairs.asked, settings.alpha)
         log_against = hypothesis.log_e_against(state.lattice, main.sent, main.log_z)
         self.hidden = _hidden_by_rivals(evidence, pairs, _MAIN_ARM[claim])
         log_against[self.unseen | self.hidden] = -np.inf
-        self.against, _ = _fallen(log_against, pairs.count, settings.alpha)
+        self.against, _ = _fallen(log_against, pairs.asked, settings.alpha)
         self.gamma = hypothesis.gamma(state.lattice, main.sent, main.log_z, settings.alpha)
         self.chance = probability(state.lattice, main.sent, main.log_z)
         self.second_arm = np.zeros(len(pairs), dtype=bool)
@@ -84,7 +85,7 @@ def _judged(evidence: Evidence, pairs: Pairs, claim: str) -> list[dict[str, Any]
     return [_row(found, told, pairs, number, claim, known) for number in range(len(pairs))]
 
 
-def _row(
+def _row(  # noqa: PLR0917 - one row of columns
     found: _Claim, told: "reasons.Teller", pairs: Pairs, number: int, claim: str, known: dict[str, Any]
 ) -> dict[str, Any]:
     settings = told.settings

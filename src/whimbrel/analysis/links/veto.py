@@ -1,14 +1,14 @@
 """The negative controls: do families that nobody suspects show the same ratio?
 
-For each other family k of the same strata, its Peto one-step log odds ratio b_k = score / information is computed **among units
-without W**, so that W's own effect is not in it.  If campaigns lean towards some families for reasons that have nothing to do
-with W, the b_k spread; W's own ratio must stand out of that spread:
+For each other family k of the same strata, its Peto one-step log odds ratio b_k = score / information is computed
+**among units without W**, so that W's own effect is not in it.  If campaigns lean towards some families for reasons
+that have nothing to do with W, the b_k spread; W's own ratio must stand out of that spread:
 
     z = (b_W - median) / sqrt(se^2 + tau^2 + (pi / 2) Var(b_k) / K),      Student's t with K - 1 degrees,
 
 tau^2 being what the b_k spread beyond their own standard errors.  (Negative-control calibration: Gruber & Tchetgen
-Tchetgen; the median's variance is pi/2 that of the mean.)  Variances are robust (median absolute deviation), as other linked families
-may be among the controls.  The test can be too bold, so it may only veto, never convict.
+Tchetgen; the median's variance is pi/2 that of the mean.)  Variances are robust (median absolute deviation), as other
+linked families may be among the controls.  The test can be too bold, so it may only veto, never convict.
 """
 
 from math import lgamma, log, sqrt
@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whimbrel.analysis.links.reference import Floats
-
-# A control's ratio counts from this information on: below it one sending more or less moves it by more than a factor of 7.
+# A control's ratio counts from this information on: below it one sending more or less moves it by more than a factor of
+# 7.
 _LEAST_INFORMATION = 0.5
 _MAD_TO_SIGMA = 1.4826  # of a normal law
 _FEWEST = 3  # controls from which a spread can be computed at all
@@ -61,10 +60,12 @@ def t_quantile(probability: float, degrees: int) -> float:
 
 
 def t_below(t: float, degrees: int) -> float:
-    """Return the probability of a value below t >= 0: Simpson's rule on the density, in an angle that makes it finite."""
+    """Return the probability of a value below t >= 0: Simpson's rule on the density, in an angle that makes it
+    finite.
+    """
     # With t = sqrt(v) tan(phi), the density is proportional to cos(phi)^(v - 1).
     angles = np.linspace(0.0, float(np.arctan(t / sqrt(degrees))), 401)
-    values: Floats = np.cos(angles) ** (degrees - 1)
+    values = np.cos(angles) ** (degrees - 1)
     weights = np.full(401, 2.0)
     weights[1::2], weights[[0, -1]] = 4.0, 1.0
     scale = np.exp(lgamma((degrees + 1) / 2) - lgamma(degrees / 2) - 0.5 * log(np.pi))

@@ -1,8 +1,8 @@
 """The probability of a link, and the word for it (ICD 203).
 
-The e-value controls error; the probability says what to believe.  It is a posterior: odds ratios of linked pairs, and those that
-residual confounding gives to pairs without a link, have log-normal laws; the conditional likelihood of the data is known at
-each point of the lattice (theta^a / Z(theta)); so
+The e-value controls error; the probability says what to believe.  It is a posterior: odds ratios of linked pairs, and
+those that residual confounding gives to pairs without a link, have log-normal laws; the conditional likelihood of the
+data is known at each point of the lattice (theta^a / Z(theta)); so
 
     P(linked | data) = pi L1 / (pi L1 + (1 - pi) L0),    L1, L0 = the likelihood averaged over either law.
 
@@ -27,8 +27,8 @@ class Prior(NamedTuple):
     link_spread: float
 
 
-# One pair in five is linked in the planted worlds; ratios without a link stay within 1.25 in 95 % of pairs, the ratios of links
-# have a median of 2.6 and stay within 1.2 and 6.
+# One pair in five is linked in the planted worlds; ratios without a link stay within 1.25 in 95 % of pairs, the ratios
+# of links have a median of 2.6 and stay within 1.2 and 6.
 FITTED = Prior(linked=0.2, null_mean=0.0, null_spread=0.115, link_mean=0.95, link_spread=0.42)
 
 # ICD 203 (2015), figure 1: the word for a probability up to here.
