@@ -30,7 +30,7 @@ _MAX_NAME_CHARACTERS = 32
 # in that mail, these 7 %.
 _CACHED_TAGS = 16_384
 _CACHED_CHARACTERS = 256
-# One text adds at most so many, or a single one of made-up tags would put out all others'; real parts add 20 on average.
+# One text adds at most so many, or one of made-up tags would put out all others'; real parts add 20 on average.
 _NEW_OF_ONE_TEXT = 256
 
 # 4 Ki of at most 256 characters stay under 4 MB.
