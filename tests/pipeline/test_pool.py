@@ -83,7 +83,6 @@ def test_an_abandoned_message_prints_no_traceback(fault: str, capfd: pytest.Capt
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.xfail(strict=True, reason="readers that cannot start make every message `abandoned`, which is then kept")
 def test_readers_that_cannot_start_end_the_run(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

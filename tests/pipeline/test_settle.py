@@ -69,7 +69,6 @@ def test_what_gives_no_observation_is_counted_by_reason_and_kept_as_facts(tmp_pa
     assert len(contents(tmp_path / "store")["facts"]) == 5
 
 
-@pytest.mark.xfail(strict=True, reason="a chunk in which no message has a time ends in a traceback, now and ever after")
 def test_mail_without_any_time_is_kept_as_facts(tmp_path: Path) -> None:
     """A folder of sent mail or drafts: no server dated it."""
     store = tmp_path / "store"
