@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from whimbrel.messages.html import MAX_URLS, _read_plainly, _read_styled, visible_text
-from whimbrel.messages.tags import _ATTRIBUTES, _TAGS, split_tags
+from whimbrel.messages.tags import _ATTRIBUTES, _KNOWN, _TAGS, split_tags
 from whimbrel.messages.visibility import may_hide
 from whimbrel.model.facts import Defect
 
@@ -257,3 +257,10 @@ def test_agrees_with_a_tree_on_real_mail(shipped_mail: Path) -> None:
         alike += bool(ours.defects) or len(words & tree) >= 0.95 * len(words | tree)
     assert len(parts) >= 20
     assert alike >= 0.95 * len(parts)
+
+
+def test_one_text_of_made_up_tags_does_not_put_out_the_tags_of_others() -> None:
+    visible_text("<p class=of-others>x")
+    visible_text("".join(f"<b {index}>" for index in range(20_000)))
+    assert "<p class=of-others>" in _KNOWN
+    assert len(_KNOWN) < 20_000

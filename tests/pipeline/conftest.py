@@ -1,11 +1,15 @@
 """The sample of shipped mail, and what one undisturbed ingest of it makes."""
 
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from tests.pipeline.mail import sample
 from tests.pipeline.stores import contents, ingested
+
+# Readers of the pool are other processes, which find `tests.pipeline.readers` only where the path names its folder.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
 class Undisturbed(NamedTuple):

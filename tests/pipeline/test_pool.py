@@ -1,14 +1,17 @@
 """Whatever mail does to a reader, all other mail is read."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Iterator
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
 from tests.pipeline.mail import DAY_0, message, received
 from tests.pipeline.readers import misbehaving
 
+from whimbrel.errors import WhimbrelError
 from whimbrel.model.reading import Reading
 from whimbrel.pipeline.pool import Chunk, read_chunks
 from whimbrel.pipeline.reading import Work, read_work
@@ -78,6 +81,19 @@ def test_a_message_that_makes_a_parser_raise_is_abandoned() -> None:
 def test_an_abandoned_message_prints_no_traceback(fault: str, capfd: pytest.CaptureFixture[str]) -> None:
     read([chunk("a", fault)], 1, read=misbehaving)
     assert capfd.readouterr().err == ""
+
+
+def test_readers_that_cannot_start_end_the_run(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No memory, no process to be had, a program replaced meanwhile: no message is at fault, none may be given up."""
+    module = ModuleType("not_there")
+    reader = FunctionType(misbehaving.__code__, misbehaving.__globals__, "reader")
+    reader.__module__, reader.__qualname__ = "not_there", "reader"
+    vars(module)["reader"] = reader
+    monkeypatch.setitem(sys.modules, "not_there", module)  # here, but in no reader
+    with pytest.raises(WhimbrelError):
+        read([chunk("a", "text", "text")], 1, read=reader)
 
 
 def test_what_is_left_unread_ends_its_readers() -> None:

@@ -69,6 +69,15 @@ def test_what_gives_no_observation_is_counted_by_reason_and_kept_as_facts(tmp_pa
     assert len(contents(tmp_path / "store")["facts"]) == 5
 
 
+def test_mail_without_any_time_is_kept_as_facts(tmp_path: Path) -> None:
+    """A folder of sent mail or drafts: no server dated it."""
+    store = tmp_path / "store"
+    settled = ingested(store, write(tmp_path / "mail", a=message(), b=message(subject="Other"))).settled
+    assert (settled.messages, settled.observed) == (2, 0)
+    assert [row["seen_at"] for row in contents(store)["facts"]] == [None, None]
+    assert ingested(store, write(tmp_path / "mail", c=message(received(CLIENT, DAY_0)))).settled.observed == 1
+
+
 def test_a_clock_that_is_wrong_gives_way_to_the_envelope(tmp_path: Path) -> None:
     content = b"From a@b.example Sat Jul 27 12:00:00 2002\n" + message(received(CLIENT, DAY_0.replace(year=1971)))
     ingested(tmp_path / "store", write(tmp_path / "mail", a=content))

@@ -124,7 +124,7 @@ def shape(text: str) -> str:
 
 def _run_shape(match: re.Match[str]) -> str:
     run = match[0]
-    return run if _WORDS.fullmatch(run) else str(len(run))
+    return run if run.isalpha() and _WORDS.fullmatch(run) else str(len(run))
 
 
 def mime_skeleton(entities: Iterable[Entity], parts: list[Part]) -> str:

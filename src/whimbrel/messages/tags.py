@@ -30,6 +30,8 @@ _MAX_NAME_CHARACTERS = 32
 # in that mail, these 7 %.
 _CACHED_TAGS = 16_384
 _CACHED_CHARACTERS = 256
+# One text adds at most so many, or one of made-up tags would put out all others'; real parts add 20 on average.
+_NEW_OF_ONE_TEXT = 256
 
 # 4 Ki of at most 256 characters stay under 4 MB.
 _CACHED_STYLES = 4_096
@@ -113,11 +115,14 @@ _NO_TAG = Tag("", _NO_ATTRIBUTES, is_end=False, is_raw=True)  # a comment or dec
 
 
 class _Known(dict[str, Tag]):
-    """What each tag says, by its text; filled as tags are met, emptied when full."""
+    """What each tag says, by its text; filled as tags are met (`room` more of this text), emptied when full."""
+
+    room = 0
 
     def __missing__(self, written: str) -> Tag:
         tag = _read(written)
-        if len(written) <= _CACHED_CHARACTERS:
+        if self.room and len(written) <= _CACHED_CHARACTERS:
+            self.room -= 1
             if len(self) >= _CACHED_TAGS:
                 self.clear()
             self[written] = tag
@@ -130,6 +135,7 @@ _KNOWN = _Known()
 def split_tags(html: str) -> tuple[list[str], list[Tag]]:
     """Return the pieces of text around the tags, and the tags: one fewer."""
     tokens = _TAGS.split(html)
+    _KNOWN.room = _NEW_OF_ONE_TEXT
     return tokens[::3], list(map(_KNOWN.__getitem__, tokens[1::3]))
 
 

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from whimbrel.errors import UpstreamError
 from whimbrel.model.reading import Reading
 from whimbrel.pipeline.reading import Work, abandoned, read_work
 
@@ -46,6 +47,7 @@ class Chunk(NamedTuple):
     works: tuple[Work, ...]
 
 
+_SERVES = b"serves"  # a reader's first word: from here on, what ends it is the message it is on
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[Reading])
 _WORKS = msgspec.msgpack.Decoder(list[Work])
@@ -109,6 +111,7 @@ class _Reader:
         self.chunk: Chunk | None = None
         self.due = 0.0
         self._singles: list[Reading] | None = None
+        self._serves = False
         self._start()
 
     def _start(self) -> None:
@@ -117,6 +120,7 @@ class _Reader:
         self._process: ForkServerProcess = self._context.Process(target=_serve, args=(theirs, self._read), daemon=True)
         self._process.start()
         theirs.close()
+        self._serves = False
 
     def give(self, chunk: Chunk) -> None:
         """Hand over a chunk whole."""
@@ -124,8 +128,18 @@ class _Reader:
         self._send(chunk.works, self._chunk_seconds)
 
     def take(self) -> list[Reading] | None:
-        """Return the chunk's readings, or None where the chunk goes on message by message."""
+        """Return the chunk's readings, or None where the chunk is still being read, or goes on message by message.
+
+        Raises UpstreamError where the process ended before it could read anything: then no message is at fault.
+        """
         assert self.chunk is not None
+        if not self._serves:
+            if self._receive_bytes() is None:
+                raise UpstreamError(
+                    "a reader process cannot start (no memory, or no process to be had); try fewer --jobs"
+                )
+            self._serves = True
+            return None
         answer = self._receive()
         if answer is None:
             self.end()
@@ -160,8 +174,12 @@ class _Reader:
             self.due = 0.0  # it died before it could take the work: handled as one that overran its time
 
     def _receive(self) -> list[Reading] | None:
+        answer = self._receive_bytes()
+        return None if answer is None else _DECODER.decode(answer)
+
+    def _receive_bytes(self) -> bytes | None:
         try:
-            return _DECODER.decode(self.pipe.recv_bytes()) if self.pipe.poll() else None
+            return self.pipe.recv_bytes() if self.pipe.poll() else None
         except (EOFError, OSError):
             return None
 
@@ -171,6 +189,7 @@ def _serve(pipe: Connection, read: Callable[[Work], Reading]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     gc.set_threshold(_GC_THRESHOLD)
     resource.setrlimit(resource.RLIMIT_AS, (READER_MEMORY_BYTES, READER_MEMORY_BYTES))
+    pipe.send_bytes(_SERVES)
     while True:
         try:
             works = _WORKS.decode(pipe.recv_bytes())

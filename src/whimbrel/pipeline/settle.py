@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from whimbrel.evidence import Batch, Evidence, decode_hops, encode_hops
 from whimbrel.model.address import host_of
-from whimbrel.model.columns import FACTS, OBSERVATIONS
+from whimbrel.model.columns import FACTS, INSTANT, OBSERVATIONS
 from whimbrel.model.observation import message_observation_id
 from whimbrel.sensors.boundary import TRUST_VERSION, Connection, Trust, TrustLearner, absence, connecting_client
 
@@ -133,7 +133,7 @@ def _settled(table: pa.Table, trust: Trust, unobserved: Counter[str]) -> tuple[p
             unobserved["no time that could be true"] += 1
         else:
             rows.append(_observation(row, connection, at))
-    facts = table.set_column(FACTS.get_field_index("seen_at"), FACTS.field("seen_at"), [times])
+    facts = table.set_column(FACTS.get_field_index("seen_at"), FACTS.field("seen_at"), pa.array(times, INSTANT))
     return facts, _observations(rows)
 
 
