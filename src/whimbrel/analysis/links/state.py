@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from whimbrel.analysis.links.columns import CELL, STRATUM
+from whimbrel.analysis.links.columns import STRATUM
 from whimbrel.analysis.links.hypothesis import Lattice
 from whimbrel.analysis.links.reference import SUMS
 from whimbrel.analysis.links.settings import Settings
@@ -148,9 +148,10 @@ def _blocks(cells: pa.Table) -> Iterator[tuple[tuple[str, str], _Block]]:
     """Yield the cells campaign by campaign, in the order of all their keys."""
     if cells.num_rows == 0:
         return
-    ordered = cells.select(CELL).sort_by([(name, "ascending") for name in ("arm", "campaign", *STRATUM, "family")])
-    codes, names = _encoded(ordered, ("arm", "campaign", *STRATUM, "family"))
-    at_risk, sent = (ordered[name].to_numpy().astype(np.int64) for name in ("at_risk", "sent"))
+    codes, names = _ranked(cells, ("arm", "campaign", *STRATUM, "family"))
+    order = np.lexsort(codes[::-1])
+    codes = [code[order] for code in codes]
+    at_risk, sent = (cells[name].to_numpy().astype(np.int64)[order] for name in ("at_risk", "sent"))
     pair_ends = _ends(codes[:2])
     begin = 0
     for end in pair_ends:
@@ -165,10 +166,22 @@ def _blocks(cells: pa.Table) -> Iterator[tuple[tuple[str, str], _Block]]:
         begin = end
 
 
-def _encoded(table: pa.Table, columns: tuple[str, ...]) -> tuple[list[NDArray[np.int64]], list[list[str]]]:
-    encoded = [pc.dictionary_encode(table[name].combine_chunks()) for name in columns]
-    arrays = [one.combine_chunks() if isinstance(one, pa.ChunkedArray) else one for one in encoded]
-    return [one.indices.to_numpy().astype(np.int64) for one in arrays], [one.dictionary.to_pylist() for one in arrays]
+def _ranked(table: pa.Table, columns: tuple[str, ...]) -> tuple[list[NDArray[np.int64]], list[list[str]]]:
+    """Return each column as places in its distinct values, and these values in ascending order.
+
+    Texts are compared once a distinct value: sorting the columns themselves took ten times as long.
+    """
+    ranks, names = [], []
+    for column in columns:
+        encoded = pc.dictionary_encode(table[column].combine_chunks())
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        values = encoded.dictionary.to_pylist()
+        order = sorted(range(len(values)), key=values.__getitem__)
+        rank = np.empty(len(values), np.int64)
+        rank[order] = np.arange(len(values))
+        ranks.append(rank[encoded.indices.to_numpy()])
+        names.append([values[place] for place in order])
+    return ranks, names
 
 
 def _ends(codes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
