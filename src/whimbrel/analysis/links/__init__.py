@@ -11,9 +11,21 @@ cells, as Ibis expressions), `reference.py` (the statistics of one stratum; `ker
 """
 
 from whimbrel.analysis.links.columns import VERDICTS
+from whimbrel.analysis.links.explain import Explanation, explain_pair
 from whimbrel.analysis.links.growing import Evidence, grow
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.state import State, Stored
 from whimbrel.analysis.links.verdicts import judge, verdicts
 
-__all__ = ["VERDICTS", "Evidence", "Settings", "State", "Stored", "grow", "judge", "verdicts"]
+__all__ = [
+    "VERDICTS",
+    "Evidence",
+    "Explanation",
+    "Settings",
+    "State",
+    "Stored",
+    "explain_pair",
+    "grow",
+    "judge",
+    "verdicts",
+]

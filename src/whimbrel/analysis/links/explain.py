@@ -130,11 +130,10 @@ def _step(state: State, pair: Pairs, window: int) -> Step:
 
 
 def _effects(state: State, arm: str, pair: Pairs) -> list[Effect]:
-    sensors = sorted(
-        sensor for one, c, f, sensor in state.sums if (one, c, f) == (arm, pair.campaign[0], pair.family[0])
-    )
+    tally = state.tallies.get((arm, pair.campaign[0]))
+    places = sorted(tally.place.items()) if tally else []
+    parts = [(sensor, tally.sums[row]) for (sensor, family), row in places if tally and family == pair.family[0]]
     whole = arm_sums(state, arm, pair)
-    parts = [(sensor, state.sums[arm, pair.campaign[0], pair.family[0], sensor]) for sensor in sensors]
     rows = [(None, np.concatenate([whole.head[0], whole.log_z[0]])), *parts]
     return [_effect(state, arm, sensor, row) for sensor, row in rows]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Windows are tabulated together as long as they hold so many units at risk: few rounds for little data, and memory that
 # does not grow with the length of the past (a unit at risk in a window takes about 30 octets).
-_AT_RISK_AT_ONCE = 2_000_000
+_AT_RISK_AT_ONCE = 1_000_000
 
 
 class Evidence(NamedTuple):

@@ -55,7 +55,8 @@ def pairs_of(evidence: Evidence) -> Pairs:
     if count <= MOST_PAIRS_LISTED:
         listed = [(family, campaign) for family in families for campaign in campaigns]
     else:
-        listed = sorted({(family, campaign) for _, campaign, family, _ in evidence.state.sums if family})
+        told = evidence.state.tallies.items()
+        listed = sorted({(family, campaign) for (_, campaign), one in told for _, family in one.place if family})
     return Pairs([family for family, _ in listed], [campaign for _, campaign in listed], count)
 
 
@@ -65,28 +66,26 @@ def arm_sums(state: State, arm: str, pairs: Pairs) -> ArmSums:
     width = len(SUMS) + state.lattice.log_theta.size
     sums = np.zeros((len(pairs), width))
     windows, sensors = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
-    for key in sorted(key for key in state.sums if key[0] == arm):
-        number = place.get((key[2], key[1]))
-        if number is not None:
-            sums[number] += state.sums[key]
-            windows[number] = max(windows[number], state.windows[key])
-            sensors[number] += 1
+    for campaign in sorted(set(pairs.campaign)):
+        tally = state.tallies.get((arm, campaign))
+        for (_, family), row in sorted(tally.place.items()) if tally else ():
+            number = place.get((family, campaign))
+            if tally is not None and number is not None:
+                sums[number] += tally.sums[row]
+                windows[number] = max(windows[number], tally.times[row])
+                sensors[number] += 1
     return ArmSums(sums[:, : len(SUMS)], sums[:, len(SUMS) :], windows, sensors)
 
 
 def vetoes(state: State, pairs: Pairs, sums: ArmSums, wanted: NDArray[np.bool_]) -> dict[int, Veto]:
     """Return what the negative controls say of the `wanted` pairs (a veto matters only where there is evidence)."""
-    places = {(pairs.campaign[n], pairs.family[n]): n for n in np.flatnonzero(wanted).tolist()}
-    controls: dict[int, list[tuple[str, float, float]]] = {number: [] for number in places.values()}
-    for (campaign, family, control), (score, information) in sorted(state.controls.items()):
-        number = places.get((campaign, family))
-        if number is not None:
-            controls[number].append((control, score, information))
-    level = state.settings.veto_level
-    return {
-        number: judge_controls((sums.head[number, 0] - sums.head[number, 1], sums.head[number, 2]), found, level)
-        for number, found in controls.items()
-    }
+    found = {}
+    for number in np.flatnonzero(wanted).tolist():
+        told = state.controls.get(pairs.campaign[number])
+        controls = told.of(pairs.family[number]) if told else []
+        own = (sums.head[number, 0] - sums.head[number, 1], sums.head[number, 2])
+        found[number] = judge_controls(own, controls, state.settings.veto_level)
+    return found
 
 
 def log_e_of_claim(state: State, sums: dict[str, ArmSums], claim: str) -> Floats:

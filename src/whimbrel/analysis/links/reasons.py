@@ -95,7 +95,7 @@ class Teller:
             return ["no infection of the family has been seen"]
         if self._claim == "L2" and units == without:
             return []
-        others = {one for name, (_, _, seeing) in self._units.items() if name != family for one in seeing}
+        others = frozenset[str]().union(*(seeing for name, (_, _, seeing) in self._units.items() if name != family))
         if self._claim == "L2" and not sensors & others:
             return [f"no controls: {', '.join(sorted(sensors))} saw no other family"]
         return ["no stratum in which the campaign was sent holds both units of the family and units to compare with"]

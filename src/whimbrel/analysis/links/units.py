@@ -103,8 +103,8 @@ def network_text(asn: ir.IntegerValue, prefix: ir.StringValue, host: ir.StringVa
 
 def observed(seen: ir.Table, settings: Settings, span: Span) -> ir.Table:
     """Return one row a unit and window of the span in which it is under observation, with its volume class."""
-    offsets = ibis.memtable({"offset": list(range(1, settings.lease_gap_windows + 1))})
-    paired = seen.cross_join(offsets.mutate(offset=offsets.offset.cast("int64")))
+    offsets = ibis.array([ibis.literal(step, "int64") for step in range(1, settings.lease_gap_windows + 1)])
+    paired = seen.mutate(offset=offsets.unnest())
     window = paired.window + paired.offset
     until = ibis.ifelse(paired.next_window.isnull(), span.last, paired.next_window)
     paired = paired.filter(window <= until, window >= span.first, window <= span.last)

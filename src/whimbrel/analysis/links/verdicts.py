@@ -45,7 +45,8 @@ def verdicts(evidence: Evidence, only: tuple[str, str] | None = None) -> pa.Tabl
     """Return the verdicts that the evidence gives: on all pairs, or on one (family, campaign) asked about alone."""
     pairs = pairs_of(evidence) if only is None else Pairs([only[0]], [only[1]], 1)
     rows = [row for claim in ("L1", "L2") for row in _judged(evidence, pairs, claim)]
-    rows += [_not_assessed(evidence, pairs, number, claim) for claim in ("L3", "L4") for number in range(len(pairs))]
+    known = units_by_family(evidence.families)
+    rows += [_not_assessed(pairs, known, number, claim) for claim in ("L3", "L4") for number in range(len(pairs))]
     rows.sort(key=lambda row: (row["family"], row["campaign"], row["claim"]))
     return pa.Table.from_pylist(rows, schema=VERDICTS)
 
@@ -149,7 +150,8 @@ def _hidden_by_rivals(evidence: Evidence, pairs: Pairs, arm: str) -> NDArray[np.
     A ratio is against all other families together, so "against" means something only where these send like anybody.
     """
     wanted = set(pairs.campaign)
-    found = sorted({(f, c) for one, c, f, _ in evidence.state.sums if one == arm and c in wanted and f})
+    told = [(c, tally) for (one, c), tally in evidence.state.tallies.items() if one == arm and c in wanted]
+    found = sorted({(family, campaign) for campaign, tally in told for _, family in tally.place if family})
     all_pairs = Pairs([family for family, _ in found], [campaign for _, campaign in found], len(found))
     sums = arm_sums(evidence.state, arm, all_pairs)
     senders: dict[str, set[str]] = {}
@@ -170,8 +172,8 @@ def _refutes_one(evidence: Evidence, sums: ArmSums) -> NDArray[np.bool_]:
     return np.asarray(gamma >= 1, dtype=np.bool_)
 
 
-def _not_assessed(evidence: Evidence, pairs: Pairs, number: int, claim: str) -> dict[str, Any]:
-    units, _, _ = units_by_family(evidence.families).get(pairs.family[number], (0, 0, frozenset()))
+def _not_assessed(pairs: Pairs, known: dict[str, Any], number: int, claim: str) -> dict[str, Any]:
+    units, _, _ = known.get(pairs.family[number], (0, 0, frozenset()))
     return {
         "family": pairs.family[number],
         "campaign": pairs.campaign[number],

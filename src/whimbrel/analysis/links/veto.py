@@ -11,6 +11,7 @@ Tchetgen; the median's variance is pi/2 that of the mean.)  Variances are robust
 linked families may be among the controls.  The test can be too bold, so it may only veto, never convict.
 """
 
+from functools import lru_cache
 from math import lgamma, log, sqrt
 from typing import NamedTuple
 
@@ -48,6 +49,7 @@ def judge_controls(own: tuple[float, float], controls: list[tuple[str, float, fl
     return Veto(passed=z > threshold, z=z, threshold=threshold, estimates=tuple(kept))
 
 
+@lru_cache(maxsize=256)
 def t_quantile(probability: float, degrees: int) -> float:
     """Return Student's quantile for a probability of at least 1/2, by bisection."""
     low, high = 0.0, 1.0
