@@ -1,0 +1,69 @@
+"""`links` and `link` as a user runs them, and the picture."""
+
+import csv
+import io
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from tests.cli.running import refused, run
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = [
+    "family", "campaign", "claim", "verdict", "words", "probability", "odds_ratio", "odds_ratio_low",
+    "odds_ratio_high", "e_value", "gamma", "units", "windows", "reasons",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("world")
+    lines = data / "demo.jsonl"
+    assert run("simulate", ROOT / "worlds" / "demo.toml", "--out", lines, data=data).code == 0
+    assert run("observe", lines, data=data).code == 0
+    return data
+
+
+def test_json_csv_and_filters_agree(world: Path) -> None:
+    rows = run("links", "--claim", "all", "--limit", "0", "--json", data=world).rows()
+    assert all(list(row) == KEYS for row in rows)
+    assert {row["claim"] for row in rows} == {"L1", "L2", "L3", "L4"}
+    printed = run("links", "--claim", "all", "--limit", "0", "--csv", data=world).out
+    assert [row["e_value"] for row in csv.DictReader(io.StringIO(printed))] == [
+        "" if row["e_value"] is None else str(row["e_value"]) for row in rows
+    ]
+    (linked,) = run("links", "--verdict", "linked", "--json", data=world).rows()
+    assert (linked["family"], linked["campaign"], linked["claim"]) == ("family-01", "campaign-001", "L2")
+    of_one = run("links", "--family", "family-02", "--campaign", "campaign-001", "--json", data=world).rows()
+    assert [(row["family"], row["campaign"], row["claim"]) for row in of_one] == [("family-02", "campaign-001", "L2")]
+
+
+def test_the_matrix_and_the_list_are_tables(world: Path) -> None:
+    matrix = run("links", "--matrix", data=world).out
+    assert "linked" in matrix
+    assert matrix.count("family-0") == 8
+    assert max(len(line.rstrip()) for line in run("links", data=world).out.splitlines()) <= 120
+
+
+def test_one_pair_and_its_picture(world: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "pair.svg"
+    ran = run("link", "family-01", "campaign-001", "--picture", picture, data=world)
+    assert ran.code == 0, ran.err
+    for said in ("L2 (hosts infected by the family send the campaign): linked", "negative controls", "overturn", "e ="):
+        assert said in ran.out
+    drawn = ET.fromstring(picture.read_text())
+    texts = " ".join(element.text or "" for element in drawn.iter("{http://www.w3.org/2000/svg}text"))
+    for said in ("Odds ratio by arm and sensor", "Negative controls", "Evidence over time", "family-01"):
+        assert said in texts
+    again = tmp_path / "again.svg"
+    run("link", "family-01", "campaign-001", "--picture", again, data=world)
+    assert again.read_bytes() == picture.read_bytes()
+    quiet = tmp_path / "quiet.svg"
+    assert run("link", "family-08", "campaign-002", "--picture", quiet, data=world).code == 0
+    ET.fromstring(quiet.read_text())
+
+
+def test_what_was_never_seen_is_said(world: Path, tmp_path: Path) -> None:
+    refused(run("link", "nobody", "campaign-001", data=world), "nobody", "whimbrel links")
+    refused(run("link", "family-01", "campaign-001", "--picture", tmp_path / "a.gif", data=world), ".svg or .png")
+    refused(run("links", data=tmp_path / "none"), "ingest")
