@@ -19,6 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 MAIL = HERE / "mail" / "spamassassin.tar.xz"
 WHIMBREL = Path(sys.executable).with_name("whimbrel")
+WORLD = HERE.parent / "worlds" / "demo.toml"
 ZONE = "bl.example"
 NOW = "2002-07-27"
 
@@ -28,6 +29,13 @@ Whimbrel reads mail, works out who sends spam, and answers mail servers over DNS
 The mail is real, of 2001 and 2002, and was received by one site. So this demo takes it to be {NOW}, ignores all later
 mail, and decides by the profile `own`: a list for that site's own servers, from what these servers received. The
 addresses belong to others by now: the list is marked as a demo and served on this machine only.
+"""
+
+
+SECOND_ACT = """\
+Are a worm and a spam campaign connected? In 2003 nobody could prove it. The mail above has no worm infections in it, so
+what follows is SIMULATED: eight families, three campaigns, 64,000 observations by two sensors. One link was planted
+(hosts of family-01 send campaign-001 five times as readily as others); family-08 is seen too seldom to say anything.
 """
 
 
@@ -76,6 +84,7 @@ def serve_and_ask(*, stay: bool) -> int:
                 ask(address, port)
             run("why", listed, "--now", NOW)
             run("why", unlisted, "--now", NOW)
+            show_links()
             if stay:
                 stay_until_told(server, listed, port)
         except KeyboardInterrupt:
@@ -83,6 +92,17 @@ def serve_and_ask(*, stay: bool) -> int:
         finally:
             server.send_signal(signal.SIGTERM)
     return 0
+
+
+def show_links() -> None:
+    """Play the second act: worms and campaigns, in a simulated world."""
+    print(SECOND_ACT)
+    folder = Path(os.environ["WHIMBREL_DATA"]) / "world"
+    lines, picture = f"{folder}.jsonl", f"{tempfile.gettempdir()}/whimbrel-demo-pair.svg"
+    run("simulate", os.path.relpath(WORLD), "--out", lines)
+    run("observe", lines, "--data", str(folder))
+    run("links", "--matrix", "--data", str(folder))
+    run("link", "family-01", "campaign-001", "--data", str(folder), "--picture", picture)
 
 
 def stay_until_told(server: subprocess.Popen[str], listed: str, port: int) -> None:

@@ -22,6 +22,10 @@ def test_the_demo_once() -> None:
         "NXDOMAIN",
         "is listed",
         "is not listed",
+        "SIMULATED",
+        "family-01  linked",
+        "L2 (hosts infected by the family send the campaign): linked",
+        "picture: ",
     ):
         assert word in done.stdout
     listed = re.search(r"Listings at .*\((?:\d+ of )?(\d+)\)", done.stdout)

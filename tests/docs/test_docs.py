@@ -14,6 +14,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from whimbrel.analysis.links.columns import VERDICTS
+from whimbrel.analysis.links.explain import Explanation as LinkExplanation
 from whimbrel.cli.commands import COMMANDS, INTERRUPTED_EXIT_CODE, USAGE_EXIT_CODE, _whimbrel
 from whimbrel.errors import WhimbrelError
 from whimbrel.listings.explain import Explanation
@@ -27,7 +29,7 @@ TEXTS = {name: path.read_text(encoding="utf-8") for name, path in DOCS.items()}
 COMMANDS_DOC = TEXTS["docs/commands.md"]
 ARCHITECTURE = TEXTS["docs/architecture.md"]
 SHARED = ("--data", "--json", "--now", "--help", "--version")  # explained once, for all commands
-TABLE_COMMANDS = ("hosts", "campaigns", "listings")
+TABLE_COMMANDS = ("hosts", "campaigns", "listings", "links")
 STORELESS_COMMANDS = {"simulate"}
 
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -323,7 +325,11 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
             result.stdout.splitlines()[0]
         )
     truth = CliRunner().invoke(command_of("simulate"), [str(ROOT / "worlds/demo.toml"), "--truth"])
-    return found | {"simulate": json.loads(truth.stdout.splitlines()[0])}
+    return found | {
+        "simulate": json.loads(truth.stdout.splitlines()[0]),
+        "links": dict.fromkeys(VERDICTS.names),  # what it prints is held to these by tests/cli/test_links.py
+        "link": dict.fromkeys(field.name for field in msgspec.structs.fields(LinkExplanation)),
+    }
 
 
 def documented_keys(name: str, introduction: str) -> list[str]:
