@@ -30,9 +30,9 @@ class Prior(NamedTuple):
     link_spread: float
 
 
-# By maximum likelihood on half the pairs of six worlds, 16 families x 16 campaigns, a fifth of the pairs linked at 2, 3,
-# 5 or 10, churn 10 and 30 %, all other confounders of worlds/many-pairs.toml on.  The spread without a link came out at
-# nothing, and is held at half a step of the lattice.
+# By maximum likelihood on half the pairs of six worlds of 16 families x 16 campaigns, a fifth of the pairs linked at 2,
+# 3, 5 or 10, churn 10 and 30 %, all other confounders of worlds/many-pairs.toml on.  The spread without a link came
+# out at nothing, and is held at half a step of the lattice.
 FITTED = Prior(linked=0.2, null_mean=-0.10, null_spread=0.06, link_mean=0.92, link_spread=0.445)
 
 # ICD 203 (2015), figure 1: the word for a probability up to here.
