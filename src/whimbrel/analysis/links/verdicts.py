@@ -19,7 +19,16 @@ from whimbrel.analysis.links import hypothesis, reasons
 from whimbrel.analysis.links.columns import VERDICTS
 from whimbrel.analysis.links.growing import Evidence, grow
 from whimbrel.analysis.links.many import e_bh
-from whimbrel.analysis.links.pairs import ArmSums, Pairs, arm_sums, log_e_of_claim, pairs_of, units_by_family, vetoes
+from whimbrel.analysis.links.pairs import (
+    ArmSums,
+    Pairs,
+    arm_sums,
+    centres,
+    log_e_of_claim,
+    pairs_of,
+    units_by_family,
+    vetoes,
+)
 from whimbrel.analysis.links.reference import Floats, mantel_haenszel
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.veto import Veto
@@ -71,7 +80,7 @@ class _Claim:
         log_against[self.unseen | self.hidden] = -np.inf
         self.against, _ = _fallen(log_against, pairs.asked, settings.alpha)
         self.gamma = hypothesis.gamma(state.lattice, main.sent, main.log_z, settings.alpha)
-        self.chance = probability(state.lattice, main.sent, main.log_z)
+        self.chance = probability(state.lattice, main.sent, main.log_z, centres(state, _MAIN_ARM[claim], pairs))
         self.second_arm = np.zeros(len(pairs), dtype=bool)
         if "time" in self.sums:
             self.second_arm = _refutes_one(evidence, self.sums["time"])

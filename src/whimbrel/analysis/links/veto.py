@@ -19,7 +19,7 @@ import numpy as np
 
 # A control's ratio counts from this information on: below it one sending more or less moves it by more than a factor of
 # 7.
-_LEAST_INFORMATION = 0.5
+LEAST_INFORMATION = 0.5
 _MAD_TO_SIGMA = 1.4826  # of a normal law
 _FEWEST = 3  # controls from which a spread can be computed at all
 
@@ -35,7 +35,7 @@ class Veto(NamedTuple):
 
 def judge_controls(own: tuple[float, float], controls: list[tuple[str, float, float]], level: float) -> Veto:
     """Return whether W's ratio stands out; `own` and `controls` give score and information."""
-    kept = [(name, s / i, 1 / sqrt(i)) for name, s, i in controls if i >= _LEAST_INFORMATION]
+    kept = [(name, s / i, 1 / sqrt(i)) for name, s, i in controls if i >= LEAST_INFORMATION]
     if len(kept) < _FEWEST or own[1] <= 0:
         return Veto(passed=True, z=None, threshold=None, estimates=tuple(kept))
     ratios = np.array([ratio for _, ratio, _ in kept])
