@@ -92,6 +92,7 @@ def _as_json(done: Ingested) -> dict[str, object]:
     settled["trust"] = {sensor: msgspec.to_builtins(trust) for sensor, trust in done.settled.trust.items()}
     return {
         "read": done.read,
+        "abandoned": done.abandoned,
         "skipped": [{"place": place, "why": why} for place, why in done.skipped],
         **settled,
         **done.analysed._asdict(),
@@ -110,6 +111,8 @@ def _print(done: Ingested) -> None:
         click.echo("mail without a label weighs nothing in decisions; say what it is with --label or --labels")
     for why, count in sorted(settled.unobserved.items(), key=lambda item: (-item[1], item[0])):
         click.echo(f"  {count:,} without: {why}")
+    if done.abandoned:
+        click.echo(f"  {done.abandoned:,} could not be read (defect `abandoned`): only that they came is kept")
     for place, why in done.skipped[:_SKIPPED_SHOWN]:
         click.echo(f"  left out: {place} ({why})")
     if len(done.skipped) > _SKIPPED_SHOWN:

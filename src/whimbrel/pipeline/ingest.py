@@ -54,6 +54,7 @@ class Ingested(NamedTuple):
     """What an ingest did: messages read now, what was left out and why, and what each step reports."""
 
     read: int
+    abandoned: int  # messages on which a reader had to be ended
     labelled: Label | None  # the one label of all that was read; None where an index told
     skipped: Sequence[tuple[str, str]]
     settled: Settled
@@ -73,12 +74,12 @@ def ingest(asked: Asked, progress: Progress, stdin: BinaryIO | None = None) -> I
             store.remember(_DEMO, "yes")
         if asked.trust is not None:
             tell_trust(store, asked.sensor, asked.trust)
-        read = _read_all(store, mail, _Labelling(asked, labels), progress, asked.jobs)
+        read, abandoned = _read_all(store, mail, _Labelling(asked, labels), progress, asked.jobs)
         settled = settle(store, asked.sensor)
         analysed = analyse(store)
         decided = decide(store, asked.data_dir, asked.now, asked.profile)
         store.compact()
-    return Ingested(read, asked.label if labels is None else None, mail.skipped, settled, analysed, decided)
+    return Ingested(read, abandoned, asked.label if labels is None else None, mail.skipped, settled, analysed, decided)
 
 
 def is_demo(store: Evidence) -> bool:
@@ -110,8 +111,10 @@ class _Labelling:
         return self._label, None if self._label == "unknown" else "given"
 
 
-def _read_all(store: Evidence, mail: MailFiles, labelling: _Labelling, progress: Progress, jobs: int) -> int:
-    """Read what is not staged or ingested yet, and stage it; return how many messages were read."""
+def _read_all(
+    store: Evidence, mail: MailFiles, labelling: _Labelling, progress: Progress, jobs: int
+) -> tuple[int, int]:
+    """Read what is not staged or ingested yet, and stage it; return how many messages were read, and abandoned."""
     positions: dict[str, int] = {}
 
     def chunks() -> Iterator[Chunk]:
@@ -120,13 +123,14 @@ def _read_all(store: Evidence, mail: MailFiles, labelling: _Labelling, progress:
             positions[key] = chunk.position_bytes
             yield Chunk(key, tuple(map(labelling.work, chunk.items)))
 
-    read = reached = 0
+    read = reached = abandoned = 0
     for chunk, readings in read_chunks(chunks(), jobs):
         store.stage(chunk.key, labelling.sensor, readings)
         read += len(readings)
+        abandoned += sum("abandoned" in reading.defects for reading in readings)
         reached = max(reached, positions.pop(chunk.key))
         progress(read, reached, mail.total_bytes or None)
-    return read
+    return read, abandoned
 
 
 def _is_done(store: Evidence, key: str) -> bool:
