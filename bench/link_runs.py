@@ -1,0 +1,254 @@
+"""One run of each section of `link.py`: a world and a seed in, what the link test said of it out, as plain values.
+
+The test is called as `whimbrel links` calls it (`tabulated`, `State.close`, `verdicts`).  Weekly looks share one pass
+over the observations: a window's cells tell only what was learned by its end and the grace, so closing windows one
+after the other gives what a weekly call would; the section `looks` makes the weekly calls and compares.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from bench import link_size, second_generator
+
+from whimbrel.analysis.links import Evidence, Settings, State, grow, judge, verdicts
+from whimbrel.analysis.links.growing import tabulated
+from whimbrel.analysis.links.pairs import Pairs, arm_sums, log_e_of_claim
+from whimbrel.worlds import World, generate, read_world, truth
+
+HERE = Path(__file__).resolve().parent
+WORLDS = HERE.parent / "worlds"
+PAIR: Final = ("family-01", "campaign-001")
+LINKED: Final = frozenset({"linked", "strongly linked"})
+_SECOND_WEEKS = 13
+_ALONE = Pairs([PAIR[0]], [PAIR[1]], 1)
+
+Result = dict[str, Any]
+
+
+class Task(NamedTuple):
+    """One run; its key in the file of results."""
+
+    section: str
+    world: str
+    settings: str  # changes to the world, `key=value`, parted by blanks; the placebo's name first where there is one
+    seed: int
+
+
+def run(task: Task) -> Result:
+    """Do one run."""
+    return _RUNS[task.section](task)
+
+
+def world_of(task: Task, *, skip: int = 0) -> World:
+    """Return the task's world, the first `skip` words of its settings left aside."""
+    return read_world(WORLDS / f"{task.world}.toml", task.settings.split()[skip:])
+
+
+def end_of(world: World, settings: Settings, weeks: int | None = None) -> datetime:
+    """Return the instant at which the last window (or the given number of windows) has closed."""
+    begin = datetime(world.start.year, world.start.month, world.start.day, tzinfo=UTC)
+    return begin + timedelta(weeks=world.weeks if weeks is None else weeks, hours=settings.grace_hours)
+
+
+def looks(observations: pa.Table, settings: Settings, now: datetime) -> Iterator[Evidence]:
+    """Yield the evidence after each closed window; the state is one that grows."""
+    state = State(settings)
+    with tabulated(observations, settings, now) as found:
+        for window, cells in found.windows():
+            state.close(window, cells)
+            yield Evidence(state, found.campaigns, found.families)
+
+
+def asked(evidence: Evidence) -> Result:
+    """Return the verdict on L2 of the one pair, asked about alone."""
+    rows: list[Result] = verdicts(evidence, PAIR).to_pylist()
+    return next(row for row in rows if row["claim"] == "L2")
+
+
+def normal_tail(z: float) -> float:
+    """Return the chance of a standard normal above z."""
+    return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+def _null(task: Task) -> Result:
+    """Weekly looks at a pair that is not linked, and what simpler tests say of it."""
+    settings = Settings()
+    world = world_of(task)
+    observations = generate(world, task.seed)
+    week, first, highest, raw, cmh_ever = 0, None, 0.0, -math.inf, 1.0
+    against = False
+    said: Result = {}
+    for evidence in looks(observations, settings, end_of(world, settings)):
+        week += 1
+        said = asked(evidence)
+        if first is None and said["verdict"] in LINKED:
+            first = week
+        against |= said["verdict"] == "evidence against"
+        highest = max(highest, said["e_value"])
+        sums = {arm: arm_sums(evidence.state, arm, _ALONE) for arm in ("sending", "time")}
+        raw = max(raw, float(log_e_of_claim(evidence.state, sums, "L2")[0]))
+        cmh_ever = min(cmh_ever, _cmh(evidence, "sending"))
+    ratio, p = naive_overlap(observations)
+    return {
+        "linked_week": first,
+        "weeks": week,
+        "verdict": said["verdict"],
+        "against_ever": against,
+        "method_unknown": any("method" in reason for reason in said["reasons"]),
+        "odds_ratio": said["odds_ratio"],
+        "e_end": said["e_value"],
+        "e_highest": highest,
+        "e_highest_before_veto": math.exp(min(raw, 700.0)),
+        "cmh_p": _cmh(evidence, "sending"),
+        "cmh_p_lowest": cmh_ever,
+        "cmh_all_hosts_p": _cmh(evidence, "co-location"),
+        "naive_ratio": ratio,
+        "naive_p": p,
+    }
+
+
+def _cmh(evidence: Evidence, arm: str) -> float:
+    """Return the one-sided p-value of Cochran, Mantel and Haenszel over the strata of an arm."""
+    sent, expected, information = arm_sums(evidence.state, arm, _ALONE).head[0, :3]
+    return normal_tail(float((sent - expected) / math.sqrt(information))) if information > 0 else 1.0
+
+
+def naive_overlap(observations: pa.Table) -> tuple[float, float]:
+    """Return odds ratio and one-sided p-value of "has the family" by "sent the campaign", over all hosts ever seen."""
+    encoded = pc.dictionary_encode(observations["host"].cast(pa.string())).combine_chunks()
+    hosts = len(encoded.dictionary)
+    codes = encoded.indices.to_numpy()
+
+    def having(column: str, value: str) -> npt.NDArray[np.bool_]:
+        told = pc.equal(observations[column].cast(pa.string()), value).fill_null(fill_value=False)
+        found = np.zeros(hosts, dtype=bool)
+        found[codes[told.to_numpy()]] = True
+        return found
+
+    family, sent = having("family", PAIR[0]), having("campaign", PAIR[1])
+    cells = [float(np.sum(one & other)) + 0.5 for one in (family, ~family) for other in (sent, ~sent)]
+    ratio = cells[0] * cells[3] / (cells[1] * cells[2])
+    return ratio, normal_tail(math.log(ratio) / math.sqrt(sum(1 / cell for cell in cells)))
+
+
+def _looks(task: Task) -> Result:
+    """Ask every week anew, with the state of the week before, and compare with one pass; once, too, without a state."""
+    settings = Settings()
+    world = world_of(task)
+    observations = generate(world, task.seed)
+    one_pass = [asked(evidence)["e_value"] for evidence in looks(observations, settings, end_of(world, settings))]
+    state, weekly = None, []
+    for week in range(1, world.weeks + 1):
+        evidence = grow(observations, settings, end_of(world, settings, week), state)
+        state = evidence.state
+        weekly.append(asked(evidence)["e_value"])
+    whole = asked(grow(observations, settings, end_of(world, settings)))["e_value"]
+    weekly = weekly[-len(one_pass) :]
+    return {"looks": len(one_pass), "equal": one_pass == weekly and whole == one_pass[-1]}
+
+
+def _against(task: Task) -> Result:
+    """Tell whether "evidence against" is said at the end, and whether it was at any week."""
+    settings = Settings()
+    world = world_of(task)
+    said = [asked(evidence) for evidence in looks(generate(world, task.seed), settings, end_of(world, settings))]
+    weeks = [number for number, one in enumerate(said, 1) if one["verdict"] == "evidence against"]
+    return {**_told(said[-1]), "against_week": weeks[0] if weeks else None}
+
+
+def _power(task: Task) -> Result:
+    settings = Settings()
+    world = world_of(task)
+    return _told(asked(grow(generate(world, task.seed), settings, end_of(world, settings))))
+
+
+def _told(said: Result) -> Result:
+    return {key: said[key] for key in ("verdict", "probability", "odds_ratio", "e_value", "gamma", "units")}
+
+
+def _calibration(task: Task) -> Result:
+    """Return, for each pair of the second generator: probability, truth, and the one-sided CMH p-value."""
+    settings = Settings()
+    observations, truths = second_generator.generate(task.seed, weeks=_SECOND_WEEKS)
+    now = datetime.fromtimestamp(second_generator.START_SECONDS, UTC) + timedelta(
+        weeks=_SECOND_WEEKS, hours=settings.grace_hours
+    )
+    evidence = grow(observations, settings, now)
+    said = {(row["family"], row["campaign"]): row for row in verdicts(evidence).to_pylist() if row["claim"] == "L2"}
+    pairs = Pairs([one.family for one in truths], [one.campaign for one in truths], len(truths))
+    head = arm_sums(evidence.state, "sending", pairs).head
+    found = []
+    for one, (sent, expected, information) in zip(truths, head[:, :3].tolist(), strict=True):
+        row = said.get((one.family, one.campaign))
+        p = normal_tail((sent - expected) / math.sqrt(information)) if information > 0 else None
+        known = row is not None and row["probability"] is not None
+        found.append(
+            [
+                round(row["probability"], 5) if row is not None and known else None,
+                int(one.linked),
+                None if p is None else float(f"{p:.4g}"),
+                row["verdict"] if row is not None else "not followed",
+            ]
+        )
+    return {"pairs": found}
+
+
+def _placebo(task: Task) -> Result:
+    """Break the link of a linked world, and ask."""
+    import ibis  # noqa: PLC0415 - as in the package: Ibis takes 0.2 s to import
+
+    from whimbrel.analysis.links.placebos import campaigns_swapped, dates_shifted  # noqa: PLC0415
+
+    settings = Settings()
+    kind = task.settings.split()[0]
+    world = world_of(task, skip=1)
+    made = generate(world, task.seed)
+    table = ibis.memtable(made.cast(pa.schema([field.with_nullable(True) for field in made.schema])))
+    if kind == "campaigns_swapped":
+        broken = campaigns_swapped(table, 1 + task.seed % 5)
+    else:
+        broken = dates_shifted(table, 1 + task.seed % (world.weeks - 1))
+    return _told(asked(grow(broken.to_pyarrow(), settings, end_of(world, settings))))
+
+
+def _many(task: Task) -> Result:
+    """Judge all pairs of a world; count those found, by truth."""
+    settings = Settings()
+    world = world_of(task)
+    table = judge(generate(world, task.seed), settings, end_of(world, settings))
+    l2 = table.filter(pc.equal(table["claim"], "L2")).select(["family", "campaign", "verdict", "e_value"]).to_pylist()
+    holds = {(one.family, one.campaign) for one in truth(world) if one.claim == "L2" and one.holds}
+    found = {(row["family"], row["campaign"]) for row in l2 if row["verdict"] in LINKED}
+    denied = {(row["family"], row["campaign"]) for row in l2 if row["verdict"] == "evidence against"}
+    return {
+        "pairs": len(l2),
+        "true": len(holds),
+        "found": len(found),
+        "false": len(found - holds),
+        "denied": len(denied),
+        "denied_true": len(denied & holds),
+    }
+
+
+def _size(task: Task) -> Result:
+    world = world_of(task)
+    return link_size.measure(world, task.seed, end_of(world, Settings()))
+
+
+_RUNS: Final[dict[str, Callable[[Task], Result]]] = {
+    "null": _null,
+    "looks": _looks,
+    "against": _against,
+    "power": _power,
+    "calibration": _calibration,
+    "placebo": _placebo,
+    "many": _many,
+    "size": _size,
+}
