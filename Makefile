@@ -20,7 +20,7 @@ bench:
 	tools/bench
 bench-link:
 	tools/setup test
-	.venv/bin/python bench/link.py --minutes 150
+	.venv/bin/python bench/link.py --minutes 145
 fuzz:
 	tools/setup test
 	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py

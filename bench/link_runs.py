@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from bench import link_size, second_generator
+from bench.link_size import measure
+from bench.second_generator import START_SECONDS
+from bench.second_generator import generate as generate_second
 
 from whimbrel.analysis.links import Evidence, Settings, State, grow, judge, verdicts
 from whimbrel.analysis.links.growing import tabulated
@@ -176,10 +178,8 @@ def _told(said: Result) -> Result:
 def _calibration(task: Task) -> Result:
     """Return, for each pair of the second generator: probability, truth, and the one-sided CMH p-value."""
     settings = Settings()
-    observations, truths = second_generator.generate(task.seed, weeks=_SECOND_WEEKS)
-    now = datetime.fromtimestamp(second_generator.START_SECONDS, UTC) + timedelta(
-        weeks=_SECOND_WEEKS, hours=settings.grace_hours
-    )
+    observations, truths = generate_second(task.seed, weeks=_SECOND_WEEKS)
+    now = datetime.fromtimestamp(START_SECONDS, UTC) + timedelta(weeks=_SECOND_WEEKS, hours=settings.grace_hours)
     evidence = grow(observations, settings, now)
     said = {(row["family"], row["campaign"]): row for row in verdicts(evidence).to_pylist() if row["claim"] == "L2"}
     pairs = Pairs([one.family for one in truths], [one.campaign for one in truths], len(truths))
@@ -239,7 +239,7 @@ def _many(task: Task) -> Result:
 
 def _size(task: Task) -> Result:
     world = world_of(task)
-    return link_size.measure(world, task.seed, end_of(world, Settings()))
+    return measure(world, task.seed, end_of(world, Settings()))
 
 
 _RUNS: Final[dict[str, Callable[[Task], Result]]] = {
