@@ -27,9 +27,10 @@ def test_host_days_kept_are_those_computed_from_all_evidence(tmp_path: Path, und
 
 def test_campaigns_are_those_of_all_messages_at_once(tmp_path: Path, undisturbed: Undisturbed) -> None:
     trust = ["193.120.211.219", "194.125.145.45"]
-    for path in reversed(undisturbed.paths):
+    paths = undisturbed.paths[:-1]  # the last contradicts a label, and which of two labels came first may show
+    for path in reversed(paths):
         ingested(tmp_path / "parts", [path], labels=undisturbed.labels, trust=trust)
-    ingested(tmp_path / "whole", undisturbed.paths, labels=undisturbed.labels, trust=trust)
+    ingested(tmp_path / "whole", paths, labels=undisturbed.labels, trust=trust)
     found, expected = contents(tmp_path / "parts"), contents(tmp_path / "whole")
     assert len(expected["membership"]) > 50
     for table in ("membership", "campaign_messages", "campaign_keys"):

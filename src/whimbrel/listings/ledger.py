@@ -94,14 +94,14 @@ class Ledger:
         """Open the ledger at `path`; raises StoreError where it is missing (read), unreadable or of another version."""
         if mode == "read" and not path.exists():
             raise StoreError(f"{path}: no ledger here; run `whimbrel ingest` first")
-        address = f"sqlite:///file:{path}?mode={'ro' if mode == 'read' else 'rwc'}&uri=true"
-        engine = sql.create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+        try:
+            if mode == "write" and not path.exists():
+                _make(path)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(f"{path}: the ledger cannot be made ({error.__class__.__name__}: {error})") from error
+        engine = _engine(path, "ro" if mode == "read" else "rw")
         ledger = cls(engine)
         try:
-            if mode == "write":
-                with engine.connect() as connection:
-                    connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                _METADATA.create_all(engine)
             ledger._check_version(path)
         except SQLAlchemyError as error:
             engine.dispose()
@@ -216,6 +216,22 @@ class Ledger:
             version = connection.execute(sql.select(_MARK.c.ledger_version)).scalar()
         if version is not None and version != LEDGER_VERSION:
             raise StoreError(f"{path}: written by ledger version {version}, this program reads {LEDGER_VERSION}")
+
+
+def _engine(path: Path, mode: str) -> sql.Engine:
+    return sql.create_engine(f"sqlite:///file:{path}?mode={mode}&uri=true", connect_args={"timeout": _BUSY_SECONDS})
+
+
+def _make(path: Path) -> None:
+    """Make an empty ledger beside its place and rename it: who dies at it leaves none, and not half of one."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    engine = _engine(draft, "rwc")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    _METADATA.create_all(engine)
+    engine.dispose()  # the last connection takes the write-ahead log in
+    draft.replace(path)
 
 
 def replayed(events: Iterable[Event], at: datetime) -> list[Listing]:
