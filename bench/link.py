@@ -62,11 +62,11 @@ class Section(NamedTuple):
 SECTIONS: Final = {
     "null": Section(500, 0.55),
     "looks": Section(1, 0.03),
-    "against": Section(150, 0.10),
-    "power": Section(200, 0.12),
+    "against": Section(150, 0.08),
+    "power": Section(200, 0.10),
     "calibration": Section(60, 0.04),
     "placebo": Section(100, 0.05),
-    "many": Section(200, 0.08),
+    "many": Section(200, 0.12),
     "size": Section(1, 0.03, processes=1),
 }
 

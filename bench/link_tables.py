@@ -114,7 +114,7 @@ def _null(lines: Sequence[Line]) -> str:
         "the reason given is that the method is not known."
     )
     total, linked = len(lines), sum(line["result"]["linked_week"] is not None for line in lines)
-    return _lay(head, rows, f"All worlds: {linked} of {total}.\n{notes}")
+    return _lay(head, rows, f"All worlds: {linked} of {total} (worlds share seeds: no bound for the sum).\n{notes}")
 
 
 def _looks(lines: Sequence[Line]) -> str:
