@@ -34,7 +34,9 @@ def campaigns_swapped(observations: ir.Table, turn: int = 1) -> ir.Table:
     sendings = observations.filter(_is_sending(observations))
     swapped = sendings.join(moved, sendings.host == moved.giver)
     swapped = swapped.mutate(host=swapped.taker).select(*observations.columns)
-    return observations.filter(~_is_sending(observations)).union(swapped)
+    # A join makes columns nullable, and a union wants equal schemas.
+    others = observations.filter(~_is_sending(observations)).cast(swapped.schema())
+    return others.union(swapped)
 
 
 def dates_shifted(observations: ir.Table, windows: int) -> ir.Table:
