@@ -22,3 +22,10 @@ def test_every_kind_in_the_source_is_published() -> None:
     used = set(re.findall(r'Defect\(\s*"([^"]+)"', source))
     assert used
     assert used <= KINDS.keys()
+
+
+def test_every_kind_of_archives_is_published() -> None:
+    source = (ROOT / "src/whimbrel/messages/archives.py").read_text(encoding="utf-8")
+    named = set(re.findall(r'"(archive [a-z ]+)"', source))
+    assert len(named) > 5
+    assert named <= set(KINDS)

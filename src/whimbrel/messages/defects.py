@@ -45,6 +45,11 @@ KINDS: dict[str, str] = {
     "too many urls": "web addresses after the bound were left out",
     "archive bomb": "an archive's members are out of all proportion to its size",
     "archive path trick": "an archive's member would be written outside its folder",
+    "archive damaged": "an archive is cut short or malformed",
+    "archive without directory": "a zip's directory is missing or damaged; members were read by their own headers",
+    "archive with too many members": "members after the bound were left out",
+    "archive encrypted": "an archive's member is encrypted",
+    "archive overlapping": "members of an archive share bytes",
     "long text": "the text was cut at its bound",
     # Given by others
     "abandoned": "reading it took too long and was given up (reported by the pool)",
