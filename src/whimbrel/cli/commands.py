@@ -9,6 +9,7 @@ import sys
 import click
 
 from whimbrel import __version__
+from whimbrel.cli.starting import decline_pandas
 from whimbrel.errors import WhimbrelError
 
 # Name -> what it does.  Each lives in the module of its name, imported only when it is called: the evidence engine
@@ -32,6 +33,9 @@ COMMANDS = {
 # third of a ledger commit and a sixth of the policy's time went to looking for cycles (measured, 26,592 decisions).
 _GC_THRESHOLD = 100_000
 
+# Marks a command line that has its process to itself, and may set up what lasts for all of it.
+_OWN_PROCESS = object()
+
 INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shells' convention
 USAGE_EXIT_CODE = 2
 
@@ -42,10 +46,11 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
         if cmd_name not in COMMANDS:
             return None
         command = importlib.import_module(f"whimbrel.cli.{cmd_name}").command
+        if ctx.find_root().obj is _OWN_PROCESS:
+            decline_pandas(cmd_name)
         assert isinstance(command, click.Command)
         return command
 
@@ -86,7 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str] | None) -> int:
     try:
-        code = _whimbrel.main(arguments, prog_name="whimbrel", standalone_mode=False)
+        code = _whimbrel.main(
+            arguments, prog_name="whimbrel", standalone_mode=False, obj=None if arguments is not None else _OWN_PROCESS
+        )
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):
         # The reader (a pager, `head`) has gone; whatever is still buffered has nowhere to go.  Click makes a SystemExit

@@ -44,6 +44,7 @@ same trust, in bounded memory.
 """
 
 import ipaddress
+import socket
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -397,10 +398,19 @@ def _is_host_name(name: str) -> bool:
 
 @lru_cache(maxsize=65_536)
 def _within(address: str, networks: tuple[str, ...]) -> bool:
-    parsed = ipaddress.ip_address(address)
-    return any(parsed in network for network in _parsed(networks))
+    """Tell whether an address lies in one of the networks; one look-up a length of prefix, however many there are."""
+    if not networks:
+        return False
+    family, bits = (socket.AF_INET6, 128) if ":" in address else (socket.AF_INET, 32)
+    number = int.from_bytes(socket.inet_pton(family, address))
+    return any(number >> bits - length in known for length, known in _parsed(networks, bits))
 
 
-@lru_cache(maxsize=64)  # one set of networks a sensor
-def _parsed(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    return tuple(map(ipaddress.ip_network, networks))
+@lru_cache(maxsize=128)  # two for each set of networks, one set a sensor
+def _parsed(networks: tuple[str, ...], bits: int) -> tuple[tuple[int, frozenset[int]], ...]:
+    """Return the leading bits of the networks among addresses of `bits`, by length of prefix."""
+    known: defaultdict[int, set[int]] = defaultdict(set)
+    for network in map(ipaddress.ip_network, networks):
+        if network.max_prefixlen == bits:
+            known[network.prefixlen].add(int(network.network_address) >> bits - network.prefixlen)
+    return tuple((length, frozenset(heads)) for length, heads in known.items())

@@ -1,0 +1,34 @@
+"""What makes a command start quickly."""
+
+import importlib.abc
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+# These work by Ibis, which goes by way of pandas.
+_USE_PANDAS = frozenset({"link", "links"})
+
+
+class _NoPandas(importlib.abc.MetaPathFinder):
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        del path, target
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+        return None
+
+
+def decline_pandas(command: str) -> None:
+    """Let Arrow go without pandas in this process, where the command has loaded Arrow and does not need pandas.
+
+    Arrow loads pandas with its first array if it can find it, which is a third of the time that a command takes to
+    start, and then uses it for nothing here.  It looks only once, so it is shown none while it looks.
+    """
+    if command in _USE_PANDAS or "pandas" in sys.modules or "pyarrow" not in sys.modules:
+        return
+    blind = _NoPandas()
+    sys.meta_path.insert(0, blind)
+    try:
+        sys.modules["pyarrow"].array([])
+    finally:
+        sys.meta_path.remove(blind)
