@@ -44,7 +44,6 @@ same trust, in bounded memory.
 """
 
 import ipaddress
-import socket
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -401,8 +400,8 @@ def _within(address: str, networks: tuple[str, ...]) -> bool:
     """Tell whether an address lies in one of the networks; one look-up a length of prefix, however many there are."""
     if not networks:
         return False
-    family, bits = (socket.AF_INET6, 128) if ":" in address else (socket.AF_INET, 32)
-    number = int.from_bytes(socket.inet_pton(family, address))
+    parsed = ipaddress.ip_address(address)
+    number, bits = int(parsed), parsed.max_prefixlen
     return any(number >> bits - length in known for length, known in _parsed(networks, bits))
 
 
