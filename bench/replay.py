@@ -28,7 +28,7 @@ from whimbrel.listings.settings import PROFILES
 from whimbrel.listings.state import Seen, seen_from_table
 from whimbrel.model.address import host_of
 from whimbrel.model.reading import Hop
-from whimbrel.sensors.boundary import TrustLearner, connecting_client, parse_trust
+from whimbrel.sensors.boundary import TrustLearner, connecting_client, parse_trust, was_passed_on
 from whimbrel.sensors.labels import Labels
 from whimbrel.sensors.mailfiles import Item, open_sources
 from whimbrel.wire.envelope import envelope_time
@@ -109,6 +109,7 @@ def rows_from_mail(paths: Sequence[str], labels: Labels | None, trusted: Sequenc
                 asn=None,
                 count=1,
                 supersedes=None,
+                passed_on=was_passed_on(hops, client),
             )
         )
     print(f"own servers inferred: {', '.join(one.network for one in trust.inferred) or 'none'}")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from hypothesis import settings
 settings.register_profile("repeatable", derandomize=True)
 if "WHIMBREL_FUZZ" not in os.environ:
     settings.load_profile("repeatable")
+
+# A shell gives no Ctrl-C to what it runs in the background (POSIX, section 2.11), and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 

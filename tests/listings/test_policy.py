@@ -94,10 +94,11 @@ def test_a_third_sensor_lists_under_shared() -> None:
     assert decider.would_list("198.51.3.8", day(1.0)) is None  # a dynamic address: half a day
 
 
+@pytest.mark.parametrize("name", ["mail.victim.example", "zeus.victim.example"])
 @pytest.mark.parametrize("profile", [OWN, SHARED])
-def test_attacker_b_gets_nothing_for_what_a_victims_server_passes_on(profile: Settings) -> None:
+def test_attacker_b_gets_nothing_for_what_a_victims_server_passes_on(profile: Settings, name: str) -> None:
     forwarded = [
-        seen("192.0.2.25", sensor=sensor, day=1 + n / 100, below=1 + n % 3, salt=str(n), **VICTIM)  # type: ignore[arg-type]
+        seen("192.0.2.25", sensor=sensor, day=1 + n / 100, below=1 + n % 3, salt=str(n), helo=name, rdns=name)
         for n in range(200)
         for sensor in "abcd"
     ]
@@ -105,6 +106,21 @@ def test_attacker_b_gets_nothing_for_what_a_victims_server_passes_on(profile: Se
     decider, events = decided([*neighbourhood("abcd"), *forwarded, *bounces], profile)
     assert not [event for event in events if event.target.startswith("192.0.2.")]
     assert "192.0.2.25" not in decider.hosts
+
+
+def test_what_its_own_lines_show_to_have_begun_there_is_a_servers_own() -> None:
+    name = "www.offers.example"
+    made = [
+        seen("192.0.2.25", day=1 + n, below=1, salt=str(n), helo=name, rdns=name)._replace(passed_on=False)
+        for n in range(5)
+    ]
+    decider, _ = decided([*neighbourhood(), *made])
+    assert decider.would_list("192.0.2.25", day(6)) == "192.0.2.25"
+    decider, _ = decided([*neighbourhood(), *(row._replace(passed_on=True) for row in made)])
+    assert decider.would_list("192.0.2.25", day(6)) is None
+    users = [row._replace(helo="mail.offers.example", rdns="mail.offers.example") for row in made]
+    decider, _ = decided([*neighbourhood(), *users])
+    assert decider.would_list("192.0.2.25", day(6)) is None
 
 
 def test_a_verdict_taken_from_a_list_never_weighs_nor_extends() -> None:

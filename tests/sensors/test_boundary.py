@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from whimbrel.errors import ConfigError
 from whimbrel.model.reading import Hop
 from whimbrel.sensors import boundary
-from whimbrel.sensors.boundary import Trust, TrustLearner, absence, connecting_client, parse_trust
+from whimbrel.sensors.boundary import Trust, TrustLearner, absence, connecting_client, parse_trust, was_passed_on
 from whimbrel.wire.received import parse_received
 
 START = datetime(2002, 7, 1, 12, tzinfo=UTC)
@@ -77,6 +77,29 @@ def test_the_first_stranger_from_the_top_is_the_client() -> None:
         "friend",
         hops[2].trace_sha256,
     )
+
+
+@pytest.mark.parametrize(
+    ("below", "expected"),
+    [
+        ([], False),
+        (
+            [b"from localhost (localhost [127.0.0.1]) by www.offers.example with SMTP; Mon, 1 Jul 2002 10:00:00 GMT"],
+            False,
+        ),
+        ([b"(qmail 12 invoked by uid 80); 1 Jul 2002 10:00:00 -0000"], False),
+        ([b"from web (web [62.0.0.9]) by www.offers.example with SMTP; Mon, 1 Jul 2002 10:00:00 GMT"], False),
+        ([b"from friend (a.example [20.1.1.1]) by zeus.victim.example with SMTP; Mon, 1 Jul 2002 10:00:00 GMT"], True),
+        ([b"from friend by zeus.victim.example with SMTP; Mon, 1 Jul 2002 10:00:00 GMT"], True),
+        ([b"nonsense"], True),
+    ],
+    ids=["none", "loopback", "hand-over", "own network", "stranger", "nobody named", "unread"],
+)
+def test_a_message_is_passed_on_unless_all_lines_below_stay_at_home(below: list[bytes], expected: bool) -> None:  # noqa: FBT001
+    hops = [line("62.0.0.25"), *map(parse_received, below)]
+    client = connecting_client(hops, Trust())
+    assert client is not None
+    assert was_passed_on(hops, client) is expected
 
 
 def test_a_line_without_a_date_takes_the_nearest_above() -> None:

@@ -172,7 +172,7 @@ def test_columns_hold_the_fields_and_the_ids() -> None:
     for number, observation in enumerate((full, _read())):
         row = rows.slice(number, 1).to_pylist()[0]
         assert row.pop("id") == given_observation_id(observation)
-        assert row.pop("message_id") is row.pop("supersedes") is None
+        assert row.pop("message_id") is row.pop("supersedes") is row.pop("passed_on") is None
         row["recipient_domains"] = tuple(row["recipient_domains"])
         assert row == {name: getattr(observation, name) for name in Observation.__struct_fields__}
 

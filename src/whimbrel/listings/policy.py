@@ -9,9 +9,9 @@ ended before a row are expired before that row is weighed, and reading (`probabi
 So the same rows give the same events, bit for bit, however they are cut into batches and saved in between.
 
 What weighs nothing: labels `unknown`; a verdict taken from a list (`label_basis` list: it may have been ours);
-connections; spam that a mail server passed on (Received lines below it, and names that agree and say mail; in profile
-`shared`: names that agree), for forwarding and list bombing would otherwise list the victim.  Whoever makes
-observations gives bounces and sign-up confirmations, which a server makes itself, the label `unknown`.
+connections; spam that a mail server passed on (`_is_passed_on`), for forwarding and list bombing would otherwise list
+the victim.  Whoever makes observations gives bounces and sign-up confirmations, which a server makes itself, the label
+`unknown`.
 """
 
 import heapq
@@ -224,8 +224,7 @@ class Decider:
             return _NOTHING
         if row.label == "ham":
             return Worth(ham=count)
-        passed_on = bool(row.received_below) and look.server_like
-        if passed_on and (look.shape == "mail-same" or not self.settings.weighs_relayed):
+        if look.server_like and _is_passed_on(row, look):
             return _NOTHING
         return Worth(reports=count) if row.kind == "report" else Worth(spam=count)
 
@@ -398,6 +397,17 @@ class Decider:
     def _tau(self, look: Look) -> float:
         dynamic = look.assignment == "dynamic"
         return self.settings.dynamic_tau_seconds if dynamic else self.settings.static_tau_seconds
+
+
+def _is_passed_on(row: Seen, look: Look) -> bool:
+    """Tell whether spam of a mail server is somebody else's: it was forwarded, or written in a web page.
+
+    Any Received line below the peer's makes it so, unless the lines themselves show that the message began there
+    (`passed_on`).  What a server that says mail hands on from its own machines is its users' all the same.
+    """
+    if not row.received_below:
+        return False
+    return row.passed_on is not False or look.shape == "mail-same"
 
 
 def _what_network(network: NetworkState, spamming: int, *, unnamed: bool) -> tuple[Code, Role, str]:

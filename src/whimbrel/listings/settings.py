@@ -14,7 +14,7 @@ import msgspec
 
 DAY_SECONDS: Final = 86_400.0
 
-RULES: Final = 1  # the version of the rules themselves; settings add their own digest
+RULES: Final = 2  # the version of the rules themselves; settings add their own digest
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +27,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sensors_needed: int
     # Whether every sensor's worm verdict is hard evidence, or only those named to the Decider.
     trusts_every_sensor: bool
-    # Whether spam passed on by a server whose names agree, but do not say mail, weighs anything.
-    weighs_relayed: bool
     # How long evidence counts (e-folding), by how the address was assigned (design: hours, and a week).
     static_tau_seconds: float
     dynamic_tau_seconds: float
@@ -80,7 +78,6 @@ SHARED: Final = Settings(
     q=1e-4,
     sensors_needed=3,
     trusts_every_sensor=False,
-    weighs_relayed=False,
     static_tau_seconds=7 * DAY_SECONDS,
     dynamic_tau_seconds=0.5 * DAY_SECONDS,
     static_term_seconds=7 * DAY_SECONDS,
@@ -102,7 +99,6 @@ OWN: Final = Settings(
     q=0.005,
     sensors_needed=1,
     trusts_every_sensor=True,
-    weighs_relayed=True,
     static_tau_seconds=90 * DAY_SECONDS,
     dynamic_tau_seconds=60 * DAY_SECONDS,
     static_term_seconds=90 * DAY_SECONDS,

@@ -49,6 +49,7 @@ class Seen(NamedTuple):
     asn: int | None
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs of a row
     supersedes: bytes | None
+    passed_on: bool | None = None
 
 
 class Worth(NamedTuple):

@@ -5,12 +5,13 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 INSTANT = pa.timestamp("us", tz="UTC")
 
 # One row an observation (model.observation.Observation), plus what the store adds: its id; where a sensor's trust grew,
-# the id of the observation that this one corrects (`supersedes`); and the message it was made from (a row of `FACTS`).
+# the id of the observation that this one corrects (`supersedes`); the message it was made from (a row of `FACTS`), and
+# whether its Received lines show that the host took it from a stranger (`passed_on`; null where nobody has looked).
 OBSERVATIONS = pa.schema(
     [
         pa.field("id", pa.binary(16), nullable=False),
@@ -37,6 +38,7 @@ OBSERVATIONS = pa.schema(
         pa.field("ref", pa.string()),
         pa.field("message_id", pa.binary(16)),
         pa.field("supersedes", pa.binary(16)),
+        pa.field("passed_on", pa.bool_()),
     ]
 )
 

@@ -9,7 +9,7 @@ client is now another is observed again, with `supersedes` naming the older obse
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -19,7 +19,16 @@ from whimbrel.evidence import Batch, Evidence, decode_hops, encode_hops
 from whimbrel.model.address import host_of
 from whimbrel.model.columns import FACTS, INSTANT, OBSERVATIONS
 from whimbrel.model.observation import message_observation_id
-from whimbrel.sensors.boundary import TRUST_VERSION, Connection, Trust, TrustLearner, absence, connecting_client
+from whimbrel.model.reading import Hop
+from whimbrel.sensors.boundary import (
+    TRUST_VERSION,
+    Connection,
+    Trust,
+    TrustLearner,
+    absence,
+    connecting_client,
+    was_passed_on,
+)
 
 # Times before the first mail over SMTP (RFC 821, August 1982), or later than any calendar in use, are a clock's fault.
 _EARLIEST = datetime(1982, 8, 1, tzinfo=UTC)
@@ -132,7 +141,7 @@ def _settled(table: pa.Table, trust: Trust, unobserved: Counter[str]) -> tuple[p
         elif at is None:
             unobserved["no time that could be true"] += 1
         else:
-            rows.append(_observation(row, connection, at))
+            rows.append(_observation(row, hops, connection, at))
     facts = table.set_column(FACTS.get_field_index("seen_at"), FACTS.field("seen_at"), pa.array(times, INSTANT))
     return facts, _observations(rows)
 
@@ -143,7 +152,7 @@ _NEEDED = [
 ]  # fmt: skip
 
 
-def _observation(row: Mapping[str, Any], connection: Connection, at: datetime) -> dict[str, Any]:
+def _observation(row: Mapping[str, Any], hops: Sequence[Hop], connection: Connection, at: datetime) -> dict[str, Any]:
     peer = connection.peer
     return {
         "id": message_observation_id(row["sensor"], peer, connection.trace_sha256, row["content_sha256"]),
@@ -161,6 +170,7 @@ def _observation(row: Mapping[str, Any], connection: Connection, at: datetime) -
         "bytes": row["size_bytes"],
         "count": 1,
         "message_id": row["message_id"],
+        "passed_on": was_passed_on(hops, connection),
     }
 
 
@@ -181,7 +191,7 @@ def _correct(store: Evidence, batch: Batch, sensor: str, earlier: Trust, trust: 
             if row["sensor"] != sensor or row["seen_at"] is None:
                 continue
             hops = decode_hops(row["hops"])
-            old, new = (_observed(row, connecting_client(hops, each)) for each in (earlier, trust))
+            old, new = (_observed(row, hops, connecting_client(hops, each)) for each in (earlier, trust))
             if old == new:
                 continue
             days |= {each["seen_at"].date() for each in (old, new) if each is not None}
@@ -209,11 +219,11 @@ def forget_stale_days(store: Evidence) -> None:
 _STALE = "stale days"
 
 
-def _observed(row: Mapping[str, Any], connection: Connection | None) -> dict[str, Any] | None:
+def _observed(row: Mapping[str, Any], hops: Sequence[Hop], connection: Connection | None) -> dict[str, Any] | None:
     """Return the observation of a stored message whose time is known."""
     if connection is None:
         return None
-    return _observation(row, connection, _plausible(connection.at, row["seen_at"]) or row["seen_at"])
+    return _observation(row, hops, connection, _plausible(connection.at, row["seen_at"]) or row["seen_at"])
 
 
 def _plausible(*times: datetime | None) -> datetime | None:

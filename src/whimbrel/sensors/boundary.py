@@ -163,6 +163,23 @@ def absence(hops: Sequence[Hop], trust: Trust) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def was_passed_on(hops: Sequence[Hop], client: Connection) -> bool:
+    """Tell whether the client took the message from a stranger, as far as the lines below its own tell.
+
+    A server that forwards writes whom it has it from, and that line stands above all that a sender could make up.  So a
+    message whose lines name nobody but the client's own network, private addresses and hand-overs on one machine began
+    there.  A line that does not tell its peer's address may hide anybody.
+    """
+    network = network_of(client.peer)
+    for hop in hops[client.hop_index + 1 :]:
+        if hop.address is None:
+            if hop.form != LOCAL:
+                return True
+        elif is_public(hop.address) and network_of(hop.address) != network:
+            return True
+    return False
+
+
 def parse_trust(texts: Iterable[str]) -> Trust:
     """Read what the operator told: addresses, networks (CIDR), and host names, which stand for all names below them
     too.
