@@ -5,6 +5,7 @@ import time
 import pytest
 from tests.software.conftest import MakeMachine, Serve
 from tests.software.machine import Machine, snippet
+from tests.software.talking import complaint, talking
 
 pytestmark = pytest.mark.debian
 
@@ -58,3 +59,11 @@ def test_exim_takes_mail_when_the_list_is_dead(machine: MakeMachine) -> None:
     began = time.monotonic()
     assert mail_server.send_from("192.0.2.1").startswith("250 ")
     assert time.monotonic() - began < 15
+
+
+def test_exim_takes_no_complaint_for_a_listing(machine: MakeMachine) -> None:
+    mail_server = machine("exim")
+    start(mail_server)
+    with talking(mail_server, complaint) as asked:
+        assert mail_server.send_from("192.0.2.1").startswith("250 ")
+        assert "1.2.0.192.bl.example." in asked

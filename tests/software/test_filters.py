@@ -5,6 +5,7 @@ import json
 import pytest
 from tests.software.conftest import MakeMachine, Serve
 from tests.software.machine import snippet
+from tests.software.talking import complaint, talking
 
 pytestmark = pytest.mark.debian
 
@@ -59,6 +60,19 @@ def test_spamassassin_scores_listed_clients(machine: MakeMachine, serve: Serve) 
     unlisted = mail_server.run(*command, stdin=MESSAGE.format(client="198.51.100.7"), check=False)
     assert "scores: " in unlisted, unlisted
     assert "RCVD_IN_WHIMBREL" not in unlisted
+
+
+def test_spamassassin_takes_no_complaint_for_a_listing(machine: MakeMachine) -> None:
+    mail_server = machine("spamassassin")
+    mail_server.write("/etc/spamassassin/local.cf", SPAMASSASSIN + snippet("spamassassin.cf"))
+    mail_server.write("/run/rules/empty.cf", "")
+    as_its_user = ("setpriv", "--reuid=debian-spamd", "--clear-groups", "env", "HOME=/run/spamd")
+    command = ("spamassassin", "-t", "-x", "-p", "/dev/null", "-C", "/run/rules", "--siteconfigpath=/etc/spamassassin")
+    with talking(mail_server, complaint) as asked:
+        told = mail_server.run(*as_its_user, *command, stdin=MESSAGE.format(client="192.0.2.1"), check=False)
+        assert "scores: " in told, told
+        assert "RCVD_IN_WHIMBREL" not in told
+        assert "1.2.0.192.bl.example." in asked
 
 
 RSPAMD = """

@@ -5,6 +5,7 @@ import time
 import pytest
 from tests.software.conftest import MakeMachine, Serve
 from tests.software.machine import Machine, snippet
+from tests.software.talking import complaint, talking
 
 pytestmark = pytest.mark.debian
 
@@ -87,6 +88,14 @@ def test_postfix_takes_mail_when_the_list_is_dead(machine: MakeMachine) -> None:
     assert mail_server.send_from("192.0.2.1").startswith("250 ")
     assert time.monotonic() - began < 15  # 2 tries of 2 s for A, as resolv.conf says, and a margin
     mail_server.await_text("RBL lookup error", "/var/log/mail.log")
+
+
+def test_postfix_takes_no_complaint_for_a_listing(machine: MakeMachine) -> None:
+    mail_server = machine("postfix")
+    start(mail_server, PLAIN, "postfix-main.cf")
+    with talking(mail_server, complaint) as asked:
+        assert mail_server.send_from("192.0.2.1").startswith("250 ")
+        assert "1.2.0.192.bl.example." in asked
 
 
 def test_postscreen_adds_up_points(machine: MakeMachine, serve: Serve) -> None:

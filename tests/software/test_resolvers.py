@@ -1,8 +1,14 @@
 """The list behind the resolvers that stand between mail servers and it, each asking in its own way."""
 
+from pathlib import Path
+
 import pytest
 from tests.software.conftest import MakeMachine, Serve
 from tests.software.machine import Machine, snippet
+from tests.software.talking import talking
+
+from whimbrel.nameserver import answer
+from whimbrel.wire.snapshot import Snapshot
 
 pytestmark = pytest.mark.debian
 
@@ -30,18 +36,32 @@ def sees_the_list(machine: Machine) -> None:
     assert machine.look_up("spammer.example.com") is None
 
 
-def test_unbound(machine: MakeMachine, serve: Serve) -> None:
+def asks_label_by_label(machine: Machine, published: Path, address: str, port: int) -> None:
+    """Listen to what a resolver asks on its way to a name."""
+    snapshot = Snapshot(published.read_bytes())
+
+    def respond(packet: bytes) -> bytes:
+        return answer(packet, snapshot, snapshot.expires - 60, tcp=False) or b""
+
+    with talking(machine, respond, address, port) as asked:
+        assert machine.look_up("9.2.0.192") is None
+    assert "2.0.192.bl.example." in asked
+
+
+def test_unbound(machine: MakeMachine, serve: Serve, published: Path) -> None:
     mail_server = machine()
+    asks_label_by_label(mail_server, published, "127.0.0.1", 5300)
     serve(mail_server)
     sees_the_list(mail_server)
 
 
-def test_bind(machine: MakeMachine, serve: Serve) -> None:
+def test_bind(machine: MakeMachine, serve: Serve, published: Path) -> None:
     mail_server = machine("bind", resolver=False)
     mail_server.write("/etc/bind/whimbrel.conf", snippet("bind.conf"))
     mail_server.write("/etc/bind/named.conf", BIND_OPTIONS + 'include "/etc/bind/whimbrel.conf";\n')
     mail_server.run("mkdir", "-p", "/var/cache/bind", "/run/named")
     mail_server.start("named", "-g", "-c", "/etc/bind/named.conf", port=53)
+    asks_label_by_label(mail_server, published, "127.0.0.2", 53)
     serve(mail_server, "127.0.0.2", 53)
     sees_the_list(mail_server)
 
