@@ -4,7 +4,7 @@ import json
 
 import pytest
 from tests.software.conftest import MakeMachine, Serve
-from tests.software.machine import snippet
+from tests.software.machine import Machine, snippet
 from tests.software.talking import complaint, talking
 
 pytestmark = pytest.mark.debian
@@ -92,20 +92,32 @@ print(urllib.request.urlopen(request, timeout=20).read().decode())
 """
 
 
+def start_rspamd(machine: Machine) -> None:
+    machine.write("/etc/rspamd/local.d/rbl.conf", snippet("rspamd-rbl.conf"))
+    machine.write("/etc/rspamd/override.d/options.inc", RSPAMD_OPTIONS)
+    machine.write("/etc/rspamd/test.conf", RSPAMD)
+    machine.run("install", "-d", "-o", "_rspamd", "/var/lib/rspamd", "/run/rspamd")
+    machine.start("rspamd", "-f", "-i", "-c", "/etc/rspamd/test.conf", port=11333)
+
+
+def symbols(machine: Machine, client: str) -> set[str]:
+    told = machine.run("python3", "-c", CLIENT, client, stdin=MESSAGE.format(client=client))
+    return {name for name in json.loads(told)["symbols"] if name.startswith("WHIMBREL")}
+
+
 def test_rspamd_names_the_reason_of_listed_clients(machine: MakeMachine, serve: Serve) -> None:
     mail_server = machine("rspamd")
     serve(mail_server)
-    mail_server.write("/etc/rspamd/local.d/rbl.conf", snippet("rspamd-rbl.conf"))
-    mail_server.write("/etc/rspamd/override.d/options.inc", RSPAMD_OPTIONS)
-    mail_server.write("/etc/rspamd/test.conf", RSPAMD)
-    mail_server.run("install", "-d", "-o", "_rspamd", "/var/lib/rspamd", "/run/rspamd")
-    mail_server.start("rspamd", "-f", "-i", "-c", "/etc/rspamd/test.conf", port=11333)
+    start_rspamd(mail_server)
+    assert symbols(mail_server, "192.0.2.1") == {"WHIMBREL_SPAM"}
+    assert symbols(mail_server, "203.0.113.4") == {"WHIMBREL_INFECTED"}
+    assert symbols(mail_server, "2001:db8:1:2::5") == {"WHIMBREL_SPAM"}
+    assert symbols(mail_server, "198.51.100.7") == set()
 
-    def symbols(client: str) -> set[str]:
-        told = mail_server.run("python3", "-c", CLIENT, client, stdin=MESSAGE.format(client=client))
-        return {name for name in json.loads(told)["symbols"] if name.startswith("WHIMBREL")}
 
-    assert symbols("192.0.2.1") == {"WHIMBREL_SPAM"}
-    assert symbols("203.0.113.4") == {"WHIMBREL_INFECTED"}
-    assert symbols("2001:db8:1:2::5") == {"WHIMBREL_SPAM"}
-    assert symbols("198.51.100.7") == set()
+def test_rspamd_takes_no_complaint_for_a_listing(machine: MakeMachine) -> None:
+    mail_server = machine("rspamd")
+    start_rspamd(mail_server)
+    with talking(mail_server, complaint) as asked:
+        assert symbols(mail_server, "192.0.2.1") == set()
+        assert "1.2.0.192.bl.example." in asked
