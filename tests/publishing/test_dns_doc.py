@@ -10,8 +10,9 @@ from whimbrel.nameserver.answer import NEGATIVE_SECONDS, POSITIVE_SECONDS
 from whimbrel.nameserver.server import MAX_TCP_CONNECTIONS, TCP_IDLE_SECONDS
 from whimbrel.wire.dns import EDNS_UDP_BYTES
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "dns.md").read_text()
-BLOCKS = dict(re.findall(r"^(\w+), [^\n]*:\n\n```\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL))
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+TEXT = (DOCS / "dns.md").read_text()
+SNIPPETS = {path.name: path.read_text() for path in (DOCS / "software").iterdir()}
 
 
 @pytest.mark.parametrize("code", list(Code))
@@ -29,12 +30,13 @@ def test_no_other_code_is_documented() -> None:
 def test_snippets_act_on_every_code(code: Code) -> None:
     answer = f"127.0.0.{code.value}"
     assert 2 <= code <= 11
-    assert "127.0.0.[2..11]" in BLOCKS["Postfix"]
-    assert re.search(rf"[=,]{re.escape(answer)}\b", BLOCKS["Exim"])
-    (pattern,) = re.findall(r"'(\^.*?\$)'", BLOCKS["SpamAssassin"])
+    assert "=127.0.0.[2..11]" in SNIPPETS["postfix-main.cf"]
+    assert "=127.0.0.[2..11]" in SNIPPETS["postfix-postscreen.cf"]
+    assert re.search(rf"[=,]{re.escape(answer)}\b", SNIPPETS["exim-acl.conf"])
+    (pattern,) = re.findall(r"'(\^.*?\$)'", SNIPPETS["spamassassin.cf"])
     assert re.match(pattern, answer)
     assert not re.match(pattern, "127.255.255.254")
-    assert f'"{answer}"' in BLOCKS["Rspamd"]
+    assert f'"{answer}"' in SNIPPETS["rspamd-rbl.conf"]
 
 
 def test_numbers_are_those_in_force() -> None:
