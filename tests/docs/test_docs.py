@@ -22,6 +22,7 @@ from whimbrel.listings.explain import Explanation
 from whimbrel.listings.settings import PROFILES, Settings
 from whimbrel.messages import bounds
 from whimbrel.model.listing import MEANING, Code
+from whimbrel.publishing.exports import FORMATS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = {str(path.relative_to(ROOT)): path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]}
@@ -150,6 +151,12 @@ def test_every_return_code_is_documented(code: Code) -> None:
 
 # Codes that the contract names and no rule gives yet: they come with the sensors that see relays and proxies.
 NEVER_DECIDED = (Code.OPEN_RELAY, Code.OPEN_PROXY)
+
+
+def test_every_export_format_is_documented() -> None:
+    table = rows(TEXTS["docs/exports.md"])[1:]
+    assert [cells[0].strip("`") for cells in table] == list(FORMATS)
+    assert all(len(cells) == 5 and all(cells) for cells in table)
 
 
 @pytest.mark.parametrize("field", Settings.__struct_fields__)
@@ -318,6 +325,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         ("campaigns", "--least", "1"),
         ("listings",),
         ("publish",),
+        ("export", "plain", "--out", str(folder / "plain")),
         ("status",),
     ):
         result = CliRunner().invoke(command_of(name), [*arguments, *NOW, *data], catch_exceptions=False)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from whimbrel.errors import SnapshotError
 from whimbrel.wire.snapshot import Entry, Snapshot, Zone, encoder, is_newer, layout
+from whimbrel.wire.snapshot.decoder import decode
 from whimbrel.wire.snapshot.encoder import NEAR_END_SECONDS, Reason, Rows, encode, no_rows
 
 BORN = 1_000_000_000
@@ -235,3 +236,34 @@ def test_serials_wrap(serial: int, step: int) -> None:
 def test_a_name_server_needs_no_numpy() -> None:
     code = "import sys, whimbrel.nameserver; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(key_rows(32, IPV4_KEYS), key_rows(64, IPV6_KEYS))
+def test_what_is_decoded_is_what_was_encoded(ipv4: list[Row], ipv6: list[Row]) -> None:
+    snapshot = Snapshot(encoded(ipv4, ipv6))
+    decoded = decode(snapshot)
+    assert len(decoded.ipv4.key) + len(decoded.ipv6.key) == len(snapshot)
+    for given_rows, rows, bits, family in ((ipv4, decoded.ipv4, 32, 4), (ipv6, decoded.ipv6, 64, 6)):
+        targets = {(key, prefix) for key, prefix, _, until in given_rows if until > BORN}
+        found = list(zip(*(column.tolist() for column in rows), strict=True))
+        assert {row[:2] for row in found} == targets
+        assert len(found) == len(targets)
+        for key, prefix, reason, until in found:
+            entry = Entry(decoded.reasons[reason].code, until, decoded.reasons[reason].text)
+            if prefix == bits:
+                assert snapshot.find((family, key if family == 4 else key << 64), BORN) == entry
+            else:
+                assert entry in list(snapshot.covering((family, key if family == 4 else key << 64)))
+
+
+def test_rounded_and_exact_ends_are_decoded() -> None:
+    untils = np.random.default_rng(5782).integers(1, 7 * 86_400, 5_000)
+    snapshot = Snapshot(
+        encoded([(int(key), 32, int(key) % 3, BORN + int(end)) for key, end in enumerate(untils, 1 << 24)])
+    )
+    rows = decode(snapshot).ipv4
+    for key, until in zip(rows.key.tolist(), rows.until.tolist(), strict=True):
+        entry = snapshot.find((4, key), BORN)
+        assert entry is not None
+        assert entry.until == until

@@ -25,6 +25,7 @@ COMMANDS = {
     "link": "Test one family and one campaign, and show everything behind the verdict.",
     "status": "Say what the store holds.",
     "publish": "Write the snapshot that name servers serve.",
+    "export": "Write the list for other programs: rbldnsd, RPZ, firewalls, Postfix, STIX, MISP.",
     "serve": "Answer DNS queries from the snapshot.",
     "simulate": "Make observations of a simulated world with planted truth.",
 }

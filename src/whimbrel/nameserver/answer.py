@@ -8,7 +8,6 @@ name that does not exist.  A list that cannot be believed any more (expired) say
 Every faster build has to give these bytes, or hand the query on to here.
 """
 
-from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -94,9 +93,7 @@ def _listed(type_: int, address: Address, entry: Entry, now: float) -> tuple[Rec
 def reason_text(address: Address, entry: Entry) -> str:
     """Return the reason for a listing, with the address and its end filled in."""
     family, number = address
-    written = str(IPv4Address(number) if family == 4 else IPv6Address(number))
-    until = datetime.fromtimestamp(entry.until, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return entry.text.replace("{address}", written).replace("{until}", until)
+    return entry.reason(str(IPv4Address(number) if family == 4 else IPv6Address(number)))
 
 
 def _apex(type_: int, snapshot: Snapshot) -> _Reply:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -34,23 +35,34 @@ def write_snapshot(path: Path, data: bytes) -> None:
 
     Raises StoreError where it cannot be written (disk full, no permission); the old one is then untouched.
     """
+    write_whole(path, (data,), "the snapshot")
+
+
+def write_whole(path: Path, pieces: Iterable[bytes], what: str) -> int:
+    """Write a file piece by piece beside `path`, then put it there; return its bytes.
+
+    Raises StoreError, which names it as `what`, where it cannot be written; the old one is then untouched, as it is
+    where the pieces end in an error of their own.
+    """
     temporary: Path | None = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = Path(file.name)
-            file.write(data)
+            file.writelines(pieces)
+            written = file.tell()
             file.flush()
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), _READABLE_BY_ALL)
         temporary.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f"{path}: the snapshot cannot be written: {error.strerror or error}; the old one stays"
-        ) from None
+        if not isinstance(error, OSError):
+            raise
+        raise StoreError(f"{path}: {what} cannot be written: {error.strerror or error}; the old one stays") from None
+    return written
 
 
 def _sync_folder(folder: Path) -> None:

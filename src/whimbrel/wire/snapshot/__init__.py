@@ -52,7 +52,8 @@ XXH3 guards against accident, not malice (that will be a signature's business): 
 are found with probability 1 - 2^-128, at 18 GB/s here (30 MB in 1.7 ms) against 1.6 GB/s of SHA-256 with its own
 processor instructions.
 
-`view.py` reads, `encoder.py` writes (and needs NumPy, which a name server does not), `layout.py` is what they share.
+`view.py` reads, `encoder.py` writes and `decoder.py` gives the columns back (they need NumPy, which a name server does
+not), `layout.py` is what they share.
 """
 
 from whimbrel.wire.snapshot.layout import Entry, Zone, is_newer

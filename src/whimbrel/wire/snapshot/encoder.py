@@ -18,9 +18,9 @@ NEAR_END_SECONDS = 900
 # Steps in each doubling of the time left, finest first: rounding down takes less than 1/steps of the time left.
 STEPS = (1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 
-_HOST_BITS = {4: 32, 6: 64}
-_KEY_TYPE = {4: "<u4", 6: "<u8"}
-_CLASS_TYPE = np.dtype([("until", "<i8"), ("code", "<u4"), ("text", "<u4")])
+HOST_BITS = {4: 32, 6: 64}
+KEY_TYPE = {4: "<u4", 6: "<u8"}
+CLASS_TYPE = np.dtype([("until", "<i8"), ("code", "<u4"), ("text", "<u4")])
 
 _Numbers = NDArray[np.int64]
 
@@ -60,8 +60,8 @@ def encode(
     texts = sorted({reason.text for reason in reasons})
     classes = _Classes()
     families = {family: _latest(rows, born) for family, rows in ((4, ipv4), (6, ipv6))}
-    hosts = {family: _where(rows, rows.prefix == _HOST_BITS[family]) for family, rows in families.items()}
-    networks = {family: _where(rows, rows.prefix != _HOST_BITS[family]) for family, rows in families.items()}
+    hosts = {family: _where(rows, rows.prefix == HOST_BITS[family]) for family, rows in families.items()}
+    networks = {family: _where(rows, rows.prefix != HOST_BITS[family]) for family, rows in families.items()}
     rounded = _rounded(_stacked(hosts[4], hosts[6]), born)
     split = len(hosts[4].key)
     by_value = classes.add(rounded.reason, rounded.until, rounded.side)
@@ -98,7 +98,7 @@ class _Classes:
         return numbers
 
     def table(self, reasons: Sequence[Reason], texts: list[str]) -> bytes:
-        filled = np.zeros(self._count, _CLASS_TYPE)
+        filled = np.zeros(self._count, CLASS_TYPE)
         pairs = np.concatenate([np.empty(0, np.int64), *self._pairs])
         reason = pairs >> _UNTIL_BITS
         filled["until"][1:] = pairs & ((1 << _UNTIL_BITS) - 1)
@@ -160,7 +160,7 @@ def _host_sections(
     name = f"ipv{family}"
     sections = {
         f"{name}.value": np.where(side, layout.IN_SIDE_TABLE, number).astype(np.uint8).tobytes(),
-        f"{name}.side.key": key[side].astype(_KEY_TYPE[family]).tobytes(),
+        f"{name}.side.key": key[side].astype(KEY_TYPE[family]).tobytes(),
         f"{name}.side.class": number[side].astype("<u4").tobytes(),
     }
     if family == 6:
@@ -181,7 +181,7 @@ def _network_sections(family: int, networks: Rows, classes: _Classes) -> dict[st
     name = f"ipv{family}.net"
     return {
         f"{name}.group": np.stack([-prefixes, starts, counts], axis=1).astype("<u4").tobytes(),
-        f"{name}.key": networks.key.astype(_KEY_TYPE[family]).tobytes(),
+        f"{name}.key": networks.key.astype(KEY_TYPE[family]).tobytes(),
         f"{name}.class": number.astype("<u4").tobytes(),
     }
 

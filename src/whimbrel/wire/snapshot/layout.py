@@ -4,6 +4,7 @@ The package's docstring is the format's description; this is its transcript.
 """
 
 import struct
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -55,6 +56,11 @@ class Entry(NamedTuple):
     code: int
     until: int
     text: str
+
+    def reason(self, target: str) -> str:
+        """Return the reason as people read it, of a target as it is written."""
+        until = datetime.fromtimestamp(self.until, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return self.text.replace("{address}", target).replace("{until}", until)
 
 
 def is_newer(serial: int, than: int) -> bool:

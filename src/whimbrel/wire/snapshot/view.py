@@ -41,6 +41,7 @@ class Snapshot:
     def __init__(self, buffer: bytes | memoryview) -> None:
         data = memoryview(buffer).cast("B").toreadonly()
         self.checksum, sections = _verified(data)
+        self._sections = sections
         _, serial, _, born, expires = layout.BODY.unpack_from(data, layout.BODY_AT)
         self.serial, self.born, self.expires = int(serial), int(born), int(expires)
         try:
@@ -74,6 +75,10 @@ class Snapshot:
     def __len__(self) -> int:
         """Return the number of listed hosts and networks."""
         return sum(len(table.value) + len(table.net_key) for table in self._tables.values())
+
+    def section(self, name: str) -> memoryview:
+        """Return the bytes of a section, by the name that the package's docstring gives it."""
+        return self._sections[name]
 
     def find(self, address: Address, now: float) -> Entry | None:
         """Return the most specific entry that covers an address and has not ended, or None."""

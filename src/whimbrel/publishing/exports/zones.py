@@ -1,0 +1,45 @@
+"""RPZ, the response policy zone that BIND, Unbound, Knot Resolver and PowerDNS load.
+
+Each entry is an `rpz-ip` trigger: a name that resolves to a listed address does not exist (`CNAME .`).  Names are
+relative, so the zone may be called as its user likes.
+"""
+
+from collections.abc import Iterator
+
+from whimbrel.publishing.exports.content import (
+    NEGATIVE_SECONDS,
+    POSITIVE_SECONDS,
+    REFRESH_SECONDS,
+    RETRY_SECONDS,
+    Content,
+    address,
+    one_by_one,
+)
+
+_HEXTETS = 4  # of the upper half of an IPv6 address
+
+
+def rpz(content: Content) -> Iterator[str]:
+    """Yield the lines of the zone; no two records are alike, which PowerDNS would refuse."""
+    zone = content.zone
+    # A secondary that cannot reach us forgets the list when name servers do, but not before it has tried once more.
+    expire = max(content.expires - content.at, REFRESH_SECONDS + RETRY_SECONDS)
+    timers = f"{content.serial} {REFRESH_SECONDS} {RETRY_SECONDS} {expire} {NEGATIVE_SECONDS}"
+    yield f"; Whimbrel: {content.about()}"
+    yield f"$TTL {POSITIVE_SECONDS}"
+    yield f"@ SOA {zone.servers[0]}. {zone.mailbox}. ({timers})"
+    for server in zone.servers:
+        yield f"@ NS {server}."
+    for family, rows in content.families:
+        for key, prefix, _, _ in one_by_one(rows):
+            yield f"{_trigger(family, key, prefix)} CNAME ."
+
+
+def _trigger(family: int, key: int, prefix: int) -> str:
+    if family == 4:
+        return f"{prefix}.{'.'.join(reversed(address(4, key).split('.')))}.rpz-ip"
+    # The longest run of zeros is always the last, at least the lower half: `zz` stands for it (and BIND insists on it).
+    hextets = [f"{key >> 16 * place & 0xFFFF:x}" for place in range(_HEXTETS)]
+    while hextets[0] == "0":
+        del hextets[0]
+    return f"{prefix}.zz.{'.'.join(hextets)}.rpz-ip"
