@@ -184,10 +184,11 @@ def _efficiency(lines: Sequence[Line]) -> str:
         result = line["result"]
         told = (float(change["units"]), result["e_value"] >= 1 / alpha, result["exact_p"] <= alpha)
         by_ratio.setdefault(change["odds_ratio"], []).append(told)
-    for ratio, told in sorted(by_ratio.items()):
-        units, by_e, by_p = (np.array(column) for column in zip(*told, strict=True))
+    for ratio, runs in sorted(by_ratio.items()):
+        table = np.array(runs, dtype=float)
+        units, by_e, by_p = table[:, 0], table[:, 1] > 0, table[:, 2] > 0
         e, p, times, low, high = ratio_of_units(units, by_e, by_p)
-        rows.append([ratio, str(len(told)), f"{e:,.0f}", f"{p:,.0f}", f"{times:.2f}", f"{low:.2f} to {high:.2f}"])
+        rows.append([ratio, str(len(runs)), f"{e:,.0f}", f"{p:,.0f}", f"{times:.2f}", f"{low:.2f} to {high:.2f}"])
     head = ["OR", "runs", "units by e", "units by the exact test", "ratio", "95 %"]
     notes = "W-units for a power of 80 % at the end (base rate 3 %, ten controls a unit); 95 %: bootstrap over runs."
     return _lay(head, rows, notes)
