@@ -1,6 +1,6 @@
 """The link test on worlds with planted truth: false alarms, power, calibration, placebos, many pairs, size.
 
-    python bench/link.py [report] [--section NAME ...] [--runs N] [--minutes M] [--out FILE]
+    python bench/link.py [report] [--section NAME ...] [--runs N] [--minutes M] [--out FILE] [--diagram FILE.svg]
 
 Each run is one line of FILE (build/bench-link.jsonl), keyed by section, world, settings and seed; what is there is not
 run again, so this may be stopped and called again at will.  `report` prints tables of whatever is there, and runs
@@ -29,6 +29,7 @@ from typing import Any, Final, NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # so that `bench` is found when run as a script
 
+from bench.link_diagram import diagram
 from bench.link_runs import WORLDS, Task, run
 from bench.link_tables import Line, tables
 
@@ -216,6 +217,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, help="runs a point at most (default: by section)")
     parser.add_argument("--minutes", type=float, default=150.0)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--diagram", type=Path, help="write the reliability diagram here, as SVG")
     given = parser.parse_args()
     sections = {name: SECTIONS[name] for name in given.section or DEFAULT_SECTIONS}
     failed = 0
@@ -233,6 +235,9 @@ def main() -> int:
             failed += bad
             spent = time.monotonic() - start
             print(f"{name}: {done} of {len(wanted)} missing runs done in {spent:.0f} s", file=sys.stderr, flush=True)
+    if given.diagram is not None:
+        told = [line["result"] for line in stored(given.out) if line["section"] == "calibration"]
+        given.diagram.write_text(diagram([pair for one in told for pair in one["pairs"]]), encoding="utf-8")
     print(tables([line for line in stored(given.out) if line["section"] in sections]))
     return 1 if failed else 0
 
