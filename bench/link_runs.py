@@ -2,11 +2,12 @@
 
 The test is called as `whimbrel links` calls it (`tabulated`, `State.close`, `verdicts`).  Weekly looks share one pass
 over the observations: a window's cells tell only what was learned by its end and the grace, so closing windows one
-after the other gives what a weekly call would; the section `looks` makes the weekly calls and compares.
+after the other gives what a weekly call would; the section `looks` makes the weekly calls and compares.  Small runs
+share a pass, too (`link_packs.py`); the section `lines` goes the long way, through text and the command line.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from bench.link_efficiency import exact_p
+from bench.link_lines import by_command_line
+from bench.link_packs import Run, tabulate
 from bench.link_size import measure
 from bench.second_generator import START_SECONDS
 from bench.second_generator import generate as generate_second
 
-from whimbrel.analysis.links import Evidence, Settings, State, grow, judge, verdicts
-from whimbrel.analysis.links.growing import tabulated
+from whimbrel.analysis.links import Evidence, Settings, grow, judge, verdicts
 from whimbrel.analysis.links.pairs import Pairs, arm_sums, log_e_of_claim
 from whimbrel.worlds import World, generate, read_world, truth
 
@@ -29,7 +32,7 @@ WORLDS = HERE.parent / "worlds"
 PAIR: Final = ("family-01", "campaign-001")
 LINKED: Final = frozenset({"linked", "strongly linked"})
 _SECOND_WEEKS = 13
-_ALONE = Pairs([PAIR[0]], [PAIR[1]], 1)
+_ONE_PAIR = Pairs([PAIR[0]], [PAIR[1]], 1)
 
 Result = dict[str, Any]
 
@@ -43,9 +46,15 @@ class Task(NamedTuple):
     seed: int
 
 
-def run(task: Task) -> Result:
-    """Do one run."""
-    return _RUNS[task.section](task)
+def run(pack: Sequence[Task]) -> list[Result]:
+    """Do runs of one section and point: in one pass, where the section has small ones."""
+    section = pack[0].section
+    if section not in _PACKED:
+        return [_ALONE[section](task) for task in pack]
+    observe, tell = _PACKED[section]
+    observations = [observe(task) for task in pack]
+    tables = tabulate(observations, Settings(), _end(pack[0]))
+    return [tell(*one) for one in zip(pack, tables, observations, strict=True)]
 
 
 def world_of(task: Task, *, skip: int = 0) -> World:
@@ -59,13 +68,15 @@ def end_of(world: World, settings: Settings, weeks: int | None = None) -> dateti
     return begin + timedelta(weeks=world.weeks if weeks is None else weeks, hours=settings.grace_hours)
 
 
-def looks(observations: pa.Table, settings: Settings, now: datetime) -> Iterator[Evidence]:
-    """Yield the evidence after each closed window; the state is one that grows."""
-    state = State(settings)
-    with tabulated(observations, settings, now) as found:
-        for window, cells in found.windows():
-            state.close(window, cells)
-            yield Evidence(state, found.campaigns, found.families)
+def _end(task: Task) -> datetime:
+    if task.section == "calibration":
+        start = datetime.fromtimestamp(START_SECONDS, UTC)
+        return start + timedelta(weeks=_SECOND_WEEKS, hours=Settings().grace_hours)
+    return end_of(world_of(task, skip=int(task.section == "placebo")), Settings())
+
+
+def _observed(task: Task) -> pa.Table:
+    return generate(world_of(task), task.seed)
 
 
 def asked(evidence: Evidence) -> Result:
@@ -79,22 +90,19 @@ def normal_tail(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2))
 
 
-def _null(task: Task) -> Result:
+def _null(_task: Task, tables: Run, observations: pa.Table) -> Result:
     """Weekly looks at a pair that is not linked, and what simpler tests say of it."""
-    settings = Settings()
-    world = world_of(task)
-    observations = generate(world, task.seed)
     week, first, highest, raw, cmh_ever = 0, None, 0.0, -math.inf, 1.0
     against = False
     said: Result = {}
-    for evidence in looks(observations, settings, end_of(world, settings)):
+    for evidence in tables.looks(Settings()):
         week += 1
         said = asked(evidence)
         if first is None and said["verdict"] in LINKED:
             first = week
         against |= said["verdict"] == "evidence against"
         highest = max(highest, said["e_value"])
-        sums = {arm: arm_sums(evidence.state, arm, _ALONE) for arm in ("sending", "time")}
+        sums = {arm: arm_sums(evidence.state, arm, _ONE_PAIR) for arm in ("sending", "time")}
         raw = max(raw, float(log_e_of_claim(evidence.state, sums, "L2")[0]))
         cmh_ever = min(cmh_ever, _cmh(evidence, "sending"))
     ratio, p = naive_overlap(observations)
@@ -118,7 +126,7 @@ def _null(task: Task) -> Result:
 
 def _cmh(evidence: Evidence, arm: str) -> float:
     """Return the one-sided p-value of Cochran, Mantel and Haenszel over the strata of an arm."""
-    sent, expected, information = arm_sums(evidence.state, arm, _ALONE).head[0, :3]
+    sent, expected, information = arm_sums(evidence.state, arm, _ONE_PAIR).head[0, :3]
     return normal_tail(float((sent - expected) / math.sqrt(information))) if information > 0 else 1.0
 
 
@@ -145,7 +153,8 @@ def _looks(task: Task) -> Result:
     settings = Settings()
     world = world_of(task)
     observations = generate(world, task.seed)
-    one_pass = [asked(evidence)["e_value"] for evidence in looks(observations, settings, end_of(world, settings))]
+    (tables,) = tabulate([observations], settings, end_of(world, settings))
+    one_pass = [asked(evidence)["e_value"] for evidence in tables.looks(settings)]
     state, weekly = None, []
     for week in range(1, world.weeks + 1):
         evidence = grow(observations, settings, end_of(world, settings, week), state)
@@ -156,31 +165,36 @@ def _looks(task: Task) -> Result:
     return {"looks": len(one_pass), "equal": one_pass == weekly and whole == one_pass[-1]}
 
 
-def _against(task: Task) -> Result:
+def _against(_task: Task, tables: Run, _observations: pa.Table) -> Result:
     """Tell whether "evidence against" is said at the end, and whether it was at any week."""
-    settings = Settings()
-    world = world_of(task)
-    said = [asked(evidence) for evidence in looks(generate(world, task.seed), settings, end_of(world, settings))]
+    said = [asked(evidence) for evidence in tables.looks(Settings())]
     weeks = [number for number, one in enumerate(said, 1) if one["verdict"] == "evidence against"]
     return {**_told(said[-1]), "against_week": weeks[0] if weeks else None}
 
 
-def _power(task: Task) -> Result:
+def _final(_task: Task, tables: Run, _observations: pa.Table) -> Result:
+    return _told(asked(tables.evidence(Settings())))
+
+
+def _efficiency(_task: Task, tables: Run, _observations: pa.Table) -> Result:
+    """Return the e-value, and the p-value of the exact test of the same null on the same tables, looked at once."""
     settings = Settings()
-    world = world_of(task)
-    return _told(asked(grow(generate(world, task.seed), settings, end_of(world, settings))))
+    p = exact_p([cells for _, cells in tables.windows], PAIR, settings.theta0)
+    return {**_told(asked(tables.evidence(settings))), "exact_p": p}
 
 
 def _told(said: Result) -> Result:
     return {key: said[key] for key in ("verdict", "probability", "odds_ratio", "e_value", "gamma", "units")}
 
 
-def _calibration(task: Task) -> Result:
-    """Return, for each pair of the second generator: probability, truth, and the one-sided CMH p-value."""
-    settings = Settings()
-    observations, truths = generate_second(task.seed, weeks=_SECOND_WEEKS)
-    now = datetime.fromtimestamp(START_SECONDS, UTC) + timedelta(weeks=_SECOND_WEEKS, hours=settings.grace_hours)
-    evidence = grow(observations, settings, now)
+def _second(task: Task) -> pa.Table:
+    return generate_second(task.seed, weeks=_SECOND_WEEKS)[0]
+
+
+def _calibration(task: Task, tables: Run, _observations: pa.Table) -> Result:
+    """Return, for each pair of the second generator: probability, truth, the one-sided CMH p-value, verdict."""
+    truths = generate_second(task.seed, weeks=_SECOND_WEEKS)[1]
+    evidence = tables.evidence(Settings())
     said = {(row["family"], row["campaign"]): row for row in verdicts(evidence).to_pylist() if row["claim"] == "L2"}
     pairs = Pairs([one.family for one in truths], [one.campaign for one in truths], len(truths))
     head = arm_sums(evidence.state, "sending", pairs).head
@@ -200,13 +214,12 @@ def _calibration(task: Task) -> Result:
     return {"pairs": found}
 
 
-def _placebo(task: Task) -> Result:
-    """Break the link of a linked world, and ask."""
+def _broken(task: Task) -> pa.Table:
+    """Return the observations of a linked world with its link broken."""
     import ibis  # noqa: PLC0415 - as in the package: Ibis takes 0.2 s to import
 
     from whimbrel.analysis.links.placebos import campaigns_swapped, dates_shifted  # noqa: PLC0415
 
-    settings = Settings()
     kind = task.settings.split()[0]
     world = world_of(task, skip=1)
     made = generate(world, task.seed)
@@ -215,7 +228,7 @@ def _placebo(task: Task) -> Result:
         broken = campaigns_swapped(table, 1 + task.seed % 5)
     else:
         broken = dates_shifted(table, 1 + task.seed % (world.weeks - 1))
-    return _told(asked(grow(broken.to_pyarrow(), settings, end_of(world, settings))))
+    return broken.to_pyarrow()
 
 
 def _many(task: Task) -> Result:
@@ -242,13 +255,29 @@ def _size(task: Task) -> Result:
     return measure(world, task.seed, end_of(world, Settings()))
 
 
-_RUNS: Final[dict[str, Callable[[Task], Result]]] = {
-    "null": _null,
+def _lines(task: Task) -> Result:
+    """Compare the verdicts on columns with those of the command line on the same rows as text."""
+    world, settings = world_of(task), Settings()
+    observations, now = generate(world, task.seed), end_of(world, settings)
+    columns = judge(observations, settings, now).to_pylist()
+    return {
+        "rows": observations.num_rows,
+        "verdicts": len(columns),
+        "equal": by_command_line(observations, now) == columns,
+    }
+
+
+_PACKED: Final[dict[str, tuple[Callable[[Task], pa.Table], Callable[[Task, Run, pa.Table], Result]]]] = {
+    "null": (_observed, _null),
+    "against": (_observed, _against),
+    "power": (_observed, _final),
+    "efficiency": (_observed, _efficiency),
+    "calibration": (_second, _calibration),
+    "placebo": (_broken, _final),
+}
+_ALONE: Final[dict[str, Callable[[Task], Result]]] = {
     "looks": _looks,
-    "against": _against,
-    "power": _power,
-    "calibration": _calibration,
-    "placebo": _placebo,
+    "lines": _lines,
     "many": _many,
     "size": _size,
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.link import SECTIONS, points, stored, tasks
+from bench.link import SECTIONS, packs, points, stored, tasks
 from bench.link_runs import Task, normal_tail, world_of
 from bench.link_tables import calibration_of, interval, lower, tables, upper
 
@@ -37,6 +37,16 @@ def test_every_point_has_a_run_early_and_no_run_twice(section: str) -> None:
     assert len(set(found)) == len(found)
     wanted = {(world, settings) for world, settings, _ in points(section)}
     assert {(task.world, task.settings) for task in found[: 4 * len(wanted)]} == wanted
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_packs_hold_every_run_once_and_one_point_each(section: str) -> None:
+    wanted = tasks(section, 10)
+    found = packs(wanted, 4)
+    assert sorted(task for pack in found for task in pack) == sorted(wanted)
+    assert all(len({(task.world, task.settings) for task in pack}) == 1 for pack in found)
+    assert max(len(pack) for pack in found) <= 4
+    assert [pack[0] for pack in found] == sorted((pack[0] for pack in found), key=wanted.index)
 
 
 def test_every_world_of_the_bench_can_be_read() -> None:

@@ -10,11 +10,11 @@ from whimbrel.analysis.links import hypothesis
 from whimbrel.analysis.links.growing import Evidence
 from whimbrel.analysis.links.reference import SUMS, Floats
 from whimbrel.analysis.links.state import State
-from whimbrel.analysis.links.veto import LEAST_INFORMATION, Veto, judge_controls
+from whimbrel.analysis.links.veto import Veto, judge_controls
+from whimbrel.analysis.links.words import probability
 
 # Above this many pairs only those with an informative table get a row; all of them count in e-BH.
 MOST_PAIRS_LISTED = 100_000
-_FEWEST_FOR_CENTRE = 5  # families: the median of fewer moves with each of them
 
 
 class Pairs(NamedTuple):
@@ -78,17 +78,22 @@ def arm_sums(state: State, arm: str, pairs: Pairs) -> ArmSums:
     return ArmSums(sums[:, : len(SUMS)], sums[:, len(SUMS) :], windows, sensors)
 
 
-def centres(state: State, arm: str, pairs: Pairs) -> Floats:
-    """Return, for each pair, the median log odds ratio (Peto) of the campaign's families; 0 where they are few."""
-    found: dict[str, float] = {}
-    for campaign in set(pairs.campaign):
+def chances(state: State, arm: str, pairs: Pairs) -> Floats:
+    """Return each pair's probability of a link; all families of a campaign are judged together, listed or not."""
+    asked: dict[str, list[int]] = {}
+    for number, campaign in enumerate(pairs.campaign):
+        asked.setdefault(campaign, []).append(number)
+    found = np.zeros(len(pairs))
+    for campaign, numbers in asked.items():
         tally = state.tallies.get((arm, campaign))
-        names = sorted({family for _, family in tally.place if family}) if tally else []
+        known = {family for _, family in tally.place} if tally else set()
+        names = sorted(known | {pairs.family[number] for number in numbers})
         sums = arm_sums(state, arm, Pairs(names, [campaign] * len(names), len(names)))
-        known = sums.head[:, 2] >= LEAST_INFORMATION
-        ratios = (sums.head[known, 0] - sums.head[known, 1]) / sums.head[known, 2]
-        found[campaign] = float(np.median(ratios)) if ratios.size >= _FEWEST_FOR_CENTRE else 0.0
-    return np.array([found[campaign] for campaign in pairs.campaign])
+        infected = np.array([name != "" for name in names])
+        chance = probability(state.lattice, sums.sent, sums.log_z, sums.head[:, SUMS.index("expected")], infected)
+        place = {name: row for row, name in enumerate(names)}
+        found[numbers] = chance[[place[pairs.family[number]] for number in numbers]]
+    return found
 
 
 def vetoes(state: State, pairs: Pairs, sums: ArmSums, wanted: NDArray[np.bool_]) -> dict[int, Veto]:

@@ -45,9 +45,10 @@ def known(rows: ir.Table, settings: Settings, last: int, keep: Keep) -> Known:
     leased = keep(units_of.host_windows(rows, settings))
     units = keep(units_of.units(leased))
     seen = keep(units_of.unit_windows(leased, units))
-    infected = keep(units_of.infections(rows, seen))
-    firsts = keep(units_of.first_sendings(rows, seen))
-    followed = keep(units_of.campaigns(rows, firsts, settings))
+    told = keep(units_of.events(rows))
+    infected = keep(units_of.infections(told, seen))
+    firsts = keep(units_of.first_sendings(told, seen))
+    followed = keep(units_of.campaigns(told, firsts, settings))
     by_label = infected.filter(infected.method.notnull()).join(units.select("unit", "network"), "unit")
     return Known(
         seen=seen,

@@ -60,8 +60,13 @@ def dated(observations: ir.Table, settings: Settings, now: datetime) -> ir.Table
     )
 
 
+def events(rows: ir.Table) -> ir.Table:
+    """Return the dated observations that tell of a family or campaign: a small part, which is read several times."""
+    return rows.filter(rows.family.notnull() | rows.campaign.notnull())
+
+
 def host_windows(rows: ir.Table, settings: Settings) -> ir.Table:
-    """Return one row a host and window in which it was seen, with its lease (named by the lease's first window).
+    """Return one row a host and window in which it was seen, and whether a lease begins with it.
 
     `connections` counts those without campaign or family.  `next_window` is the host's next, in whatever lease.
     """
@@ -73,26 +78,31 @@ def host_windows(rows: ir.Table, settings: Settings) -> ir.Table:
         sensor=rows.sensor.min(),
     )
     in_order = ibis.window(group_by="host", order_by="window")
-    so_far = ibis.window(group_by="host", order_by="window", preceding=None, following=0)
     before = seen.window.lag().over(in_order)
     begins = before.isnull() | (seen.window - before > settings.lease_gap_windows)
-    marked = seen.mutate(next_window=seen.window.lead().over(in_order), begins=begins)
-    return marked.mutate(lease=ibis.ifelse(marked.begins, marked.window, ibis.null("int64")).max().over(so_far)).drop(
-        "begins"
-    )
+    return seen.mutate(next_window=seen.window.lead().over(in_order), begins=begins)
 
 
 def units(seen: ir.Table) -> ir.Table:
-    """Return one row a unit, numbered: the sensor that saw it first, and its network."""
-    first = seen.filter(seen.window == seen.lease)
-    number = ibis.row_number().over(ibis.window(order_by=[first.host, first.lease]))
+    """Return one row a unit, numbered: the sensor that saw it first, and its network.
+
+    `lease` is the window in which its lease begins, `next_lease` that in which the next lease of its host does.
+    """
+    first = seen.filter(seen.begins)
+    number = ibis.row_number().over(ibis.window(order_by=[first.host, first.window]))
+    following = first.window.lead().over(ibis.window(group_by="host", order_by="window"))
     network = network_text(first.asn, first.prefix, first.host)
-    return first.select("host", "lease", unit=number, first_sensor=first.sensor, network=network)
+    return first.select(
+        "host", lease=first.window, next_lease=following, unit=number, first_sensor=first.sensor, network=network
+    )
 
 
 def unit_windows(seen: ir.Table, numbered: ir.Table) -> ir.Table:
     """Return one row a unit and window in which it was seen: what the rest needs of `host_windows`, by number."""
-    joined = seen.join(numbered.select("host", "lease", "unit"), ["host", "lease"])
+    joined = seen.join(numbered.select("host", "lease", "next_lease", "unit"), "host")
+    joined = joined.filter(
+        joined.lease <= joined.window, joined.next_lease.isnull() | (joined.window < joined.next_lease)
+    )
     return joined.select("unit", "host", "window", "lease", "next_window", volume=_volume_class(joined.connections))
 
 

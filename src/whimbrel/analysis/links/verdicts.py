@@ -23,7 +23,7 @@ from whimbrel.analysis.links.pairs import (
     ArmSums,
     Pairs,
     arm_sums,
-    centres,
+    chances,
     log_e_of_claim,
     pairs_of,
     units_by_family,
@@ -32,14 +32,13 @@ from whimbrel.analysis.links.pairs import (
 from whimbrel.analysis.links.reference import Floats, mantel_haenszel
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.veto import Veto
-from whimbrel.analysis.links.words import probability, word_for
+from whimbrel.analysis.links.words import word_for
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _MAIN_ARM = {"L1": "co-location", "L2": "sending"}
 _ARMS_OF = {"L1": ("co-location",), "L2": ("sending", "time")}
-_VETOED_CHANCE = 0.5  # where families that nobody suspects show as much, the likelihood is not to be believed
 
 
 def judge(observations: "ir.Table | pa.Table", settings: Settings, now: datetime) -> pa.Table:
@@ -80,7 +79,7 @@ class _Claim:
         log_against[self.unseen | self.hidden] = -np.inf
         self.against, _ = _fallen(log_against, pairs.asked, settings.alpha)
         self.gamma = hypothesis.gamma(state.lattice, main.sent, main.log_z, settings.alpha)
-        self.chance = probability(state.lattice, main.sent, main.log_z, centres(state, _MAIN_ARM[claim], pairs))
+        self.chance = chances(state, _MAIN_ARM[claim], pairs)
         self.second_arm = np.zeros(len(pairs), dtype=bool)
         if "time" in self.sums:
             self.second_arm = _refutes_one(evidence, self.sums["time"])
@@ -106,8 +105,6 @@ def _row(  # noqa: PLR0917 - one row of columns
     else:
         verdict = "evidence against" if found.against[number] else "insufficient data"
     chance = float(found.chance[number])
-    if veto is not None and not veto.passed:
-        chance = min(chance, _VETOED_CHANCE)
     informative = bool(found.main.informative[number]) and not found.unseen[number]
     ratio, low, high = mantel_haenszel(found.main.head[number])
     units, without, _ = known.get(pairs.family[number], (0, 0, frozenset()))
@@ -133,8 +130,8 @@ def _row(  # noqa: PLR0917 - one row of columns
 
 
 def _strongest(settings: Settings, veto: Veto | None, claim: str, *, second_arm: bool) -> str | None:
-    """Return the strongest word allowed: few negative controls cap it, and so does a single kind of arm."""
-    if claim == "L2" and veto is not None and len(veto.estimates) < settings.least_controls:
+    """Return the strongest word allowed: few negative controls cap it, a veto by them, and a single kind of arm."""
+    if claim == "L2" and veto is not None and (len(veto.estimates) < settings.least_controls or not veto.passed):
         return "likely"
     return None if second_arm else "very likely"
 
