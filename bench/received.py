@@ -17,7 +17,8 @@ from pathlib import Path
 
 from whimbrel.model.address import parse_address
 from whimbrel.model.reading import Hop
-from whimbrel.sensors.boundary import Trust, TrustLearner, absence, connecting_client, parse_trust
+from whimbrel.sensors.boundary import Trust, absence, connecting_client, parse_trust
+from whimbrel.sensors.inference import TrustLearner
 from whimbrel.wire.received import parse_received
 
 # Exchange Online's inner servers, as Microsoft publishes them (2603:1000::/24) and its edge (2a01:111::/32).

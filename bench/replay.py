@@ -28,7 +28,8 @@ from whimbrel.listings.settings import PROFILES
 from whimbrel.listings.state import Seen, seen_from_table
 from whimbrel.model.address import host_of
 from whimbrel.model.reading import Hop
-from whimbrel.sensors.boundary import TrustLearner, connecting_client, parse_trust, was_passed_on
+from whimbrel.sensors.boundary import connecting_client, parse_trust, was_passed_on
+from whimbrel.sensors.inference import TrustLearner
 from whimbrel.sensors.labels import Labels
 from whimbrel.sensors.mailfiles import Item, open_sources
 from whimbrel.wire.envelope import envelope_time

@@ -1,62 +1,16 @@
 """Who connected, and which servers are ours."""
 # ruff: noqa: E501 - a line of mail is one line here
 
-import random
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.sensors.chains import LAN, RELAY, line
 
 from whimbrel.errors import ConfigError
-from whimbrel.model.reading import Hop
-from whimbrel.sensors import boundary
-from whimbrel.sensors.boundary import Trust, TrustLearner, absence, connecting_client, parse_trust, was_passed_on
+from whimbrel.sensors.boundary import Trust, absence, connecting_client, parse_trust, was_passed_on
 from whimbrel.wire.received import parse_received
-
-START = datetime(2002, 7, 1, 12, tzinfo=UTC)
-RELAY = "8.8.4.4"  # documentation addresses are not public to `ipaddress`, so relays and strangers need real ones
-OURS = "mx.example.org"
-LAN = b"from inner (inner.example.org [10.0.0.5]) by store.example.org (Postfix) with LMTP id 1; Thu, 22 Aug 2002 12:40:00 +0000"
-
-
-def line(
-    peer: str, *, by: str = OURS, name: str = "unknown", helo: str = "x", recipient: str = "u@example.org", day: int = 0
-) -> Hop:
-    at = START + timedelta(days=day)
-    text = f"from {helo} ({name} [{peer}]) by {by} (Postfix) with SMTP id 1 for <{recipient}>; {at:%d %b %Y %H:%M:%S} +0000"
-    return parse_received(text.encode())
-
-
-def stranger(number: int) -> str:
-    return f"{20 + number % 100}.{number // 100 % 200}.{number % 7}.9"
-
-
-def direct(number: int) -> list[Hop]:
-    return [line(stranger(number), day=number % 40)]
-
-
-def forwarded(
-    number: int,
-    *,
-    recipient: str = "list@example.net",
-    by: str = "relay.example.net",
-    fan_in: int = 1_000,
-    days: int = 40,
-) -> list[Hop]:
-    above = line(RELAY, name="relay.example.net", helo="relay.example.net", day=number % days)
-    return [above, line(stranger(7_000 + number % fan_in * 3), by=by, recipient=recipient, day=number % days)]
-
-
-def learned(chains: list[list[Hop]]) -> Trust:
-    learner = TrustLearner()
-    for chain in chains:
-        learner.add(chain)
-    return learner.result()
-
-
-DIRECT = [direct(number) for number in range(300)]
 
 
 def test_the_first_stranger_from_the_top_is_the_client() -> None:
@@ -175,96 +129,7 @@ def test_bad_trust_is_named_in_one_line(bad: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_trust_is_stored_and_read_again() -> None:
-    trust = learned([*DIRECT, *(forwarded(number) for number in range(60))])
-    assert trust.inferred
-    assert Trust.from_json(trust.to_json()) == trust
-
-
 @pytest.mark.parametrize("bad", [b"", b"{", b"[]", b'{"version":9}', b'{"networks":["x"]}', b"\xff", b'{"names":[1]}'])
 def test_a_damaged_store_of_trust_is_refused(bad: bytes) -> None:
     with pytest.raises(ConfigError):
         Trust.from_json(bad)
-
-
-def test_a_forwarder_is_inferred_with_its_counts() -> None:
-    (found,) = learned([*DIRECT, *(forwarded(number) for number in range(60))]).inferred
-    assert (found.network, found.name, found.ground) == (f"{RELAY}/32", "relay.example.net", "forwards")
-    assert (found.chains, found.days, found.share) == (60, 40, round(60 / 360, 4))
-
-
-@pytest.mark.parametrize(
-    ("why", "chains"),
-    [
-        ("a smarthost delivers to our own recipient", [forwarded(number, recipient="u@example.org") for number in range(60)]),
-        ("a newsletter house takes its mail from few networks", [forwarded(number, fan_in=3) for number in range(60)]),
-        ("a spammer's forged lines name changing servers", [forwarded(number, by=f"mx{number}.example.com") for number in range(60)]),
-        ("a spammer's address does not last", [forwarded(number, days=10) for number in range(60)]),
-        ("too few to tell", [forwarded(number) for number in range(boundary.LEAST_CHAINS - 1)]),
-        ("a busy spammer sends direct", [[line(RELAY, day=number % 40)] for number in range(200)]),
-    ],
-)  # fmt: skip
-def test_outsiders_are_not_swallowed(why: str, chains: list[list[Hop]]) -> None:
-    assert learned([*DIRECT, *chains]).inferred == (), why
-
-
-def test_a_peer_with_one_of_our_own_names_is_ours_and_a_namesake_by_helo_is_not() -> None:
-    own = [
-        [line("20.7.7.7", name=OURS, by="second.example.org"), line(stranger(9_000 + number))] for number in range(5)
-    ]
-    claimed = [
-        [line("20.8.8.8", helo=OURS, by="second.example.org"), line(stranger(9_500 + number))] for number in range(5)
-    ]
-    assert [one.network for one in learned([*DIRECT, *own, *claimed]).inferred] == ["20.7.7.7/32"]
-
-
-def test_several_collectors_and_relays_behind_relays() -> None:
-    outer = [[line("9.9.9.9", by="in.example.com", name="hub.example.com", helo="hub.example.com", recipient="v@example.com", day=n % 40),
-              *(line(hop.address or "", by="hub.example.com", name=hop.rdns or "unknown", helo=hop.helo or "", recipient="w@example.edu", day=n % 40)
-                for hop in forwarded(n)[:1]),
-              forwarded(n)[1]] for n in range(120)]  # fmt: skip
-    hub = [[line("9.9.9.9", by="in.example.com", name="hub.example.com", helo="hub.example.com", recipient="v@example.com", day=n % 40),
-            line(stranger(n * 11), by="hub.example.com", recipient="w@example.edu", day=n % 40)] for n in range(120)]  # fmt: skip
-    found = {one.network for one in learned([*DIRECT, *outer, *hub]).inferred}
-    assert found == {"9.9.9.9/32", f"{RELAY}/32"}
-
-
-def test_a_pool_of_ipv6_servers_is_inferred_as_one_network() -> None:
-    def chain(number: int) -> list[Hop]:
-        peer, day = f"2603:10b6:{number % 90:x}::{number:x}", START + timedelta(days=number % 40)
-        stamp = f"{day:%d %b %Y %H:%M:%S} +0000"
-        top = f"from N{number}.prod.example.com ({peer}) by S.prod.example.com with HTTPS; {stamp}"
-        own = f"from x ({stranger(number * 13)}) by N{number}.example.com ({peer}) with Microsoft SMTP Server id 15; {stamp}"
-        return [parse_received(top.encode()), parse_received(own.encode())]
-
-    (found,) = learned([chain(number) for number in range(80)]).inferred
-    assert (found.network, found.ground) == ("2603:10b6::/32", "pool")
-
-
-@given(st.randoms(use_true_random=False), st.integers(1, 5))
-@settings(max_examples=10)
-def test_order_split_and_repetition_do_not_matter(chance: random.Random, workers: int) -> None:
-    chains = [*DIRECT[:100], *(forwarded(number) for number in range(40))]
-    expected = learned(chains)
-    shuffled = chains + chance.sample(chains, 30)
-    chance.shuffle(shuffled)
-    learners = [TrustLearner() for _ in range(workers)]
-    for chain in shuffled:
-        chance.choice(learners).add(chain)
-    for other in learners[1:]:
-        learners[0].merge(other)
-    assert learners[0].result() == expected
-
-
-def test_the_sample_is_bounded_and_the_same_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boundary, "SAMPLE_CHAINS", 100)
-    chains = [*DIRECT, *(forwarded(number) for number in range(300))]
-    learner, backwards = TrustLearner(), TrustLearner()
-    for chain in chains:
-        learner.add(chain)
-        assert len(learner._chains) <= 200
-    for chain in reversed(chains):
-        backwards.add(chain)
-    assert learner.result() == backwards.result()
-    kept = sorted(sha256(b"".join(hop.trace_sha256 for hop in chain)).digest() for chain in chains)[:100]
-    assert sorted(learner._chains) == kept

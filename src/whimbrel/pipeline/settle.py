@@ -24,11 +24,11 @@ from whimbrel.sensors.boundary import (
     TRUST_VERSION,
     Connection,
     Trust,
-    TrustLearner,
     absence,
     connecting_client,
     was_passed_on,
 )
+from whimbrel.sensors.inference import TrustLearner
 
 # Times before the first mail over SMTP (RFC 821, August 1982), or later than any calendar in use, are a clock's fault.
 _EARLIEST = datetime(1982, 8, 1, tzinfo=UTC)
