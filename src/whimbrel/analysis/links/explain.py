@@ -88,7 +88,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     overturned_by: list[str]
 
 
-def explain_pair(  # noqa: PLR0917 - the pair, and what is told of it
+def explain_pair(
     observations: "ir.Table | pa.Table", settings: Settings, now: datetime, family: str, campaign: str
 ) -> Explanation:
     """Return all that stands behind the verdicts on one pair."""
