@@ -95,7 +95,7 @@ def _ranged(first: int, last: int, reason: int, until: int) -> tuple[str, int, i
 
 
 def _under_texts(content: Content, entries: Iterable[tuple[str, int, int]]) -> Iterator[str]:
-    """Yield entries, each text once above all that share it: a tenth of the bytes."""
+    """Yield entries, each text once above all that share it."""
     above = ""
     for entry, reason, until in entries:
         value = _value(content, reason, until, "{address}")

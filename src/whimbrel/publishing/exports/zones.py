@@ -38,7 +38,7 @@ def rpz(content: Content) -> Iterator[str]:
 def _trigger(family: int, key: int, prefix: int) -> str:
     if family == 4:
         return f"{prefix}.{'.'.join(reversed(address(4, key).split('.')))}.rpz-ip"
-    # The longest run of zeros is always the last, at least the lower half: `zz` stands for it (and BIND insists on it).
+    # The longest run of zeros is always the last, at least the lower half: `zz` stands for it.
     hextets = [f"{key >> 16 * place & 0xFFFF:x}" for place in range(_HEXTETS)]
     while hextets[0] == "0":
         del hextets[0]
