@@ -10,7 +10,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from whimbrel.model.facts import Defect
+from whimbrel.model.facts import Defect, DefectKind
 
 # A choice: a member is a name kept as evidence, and mail seldom carries archives of many.
 MAX_MEMBERS = 1_000
@@ -66,8 +66,8 @@ def zip_contents(payload: bytes, where: str = "", *, nested: bool = False) -> Co
     return Contents(tuple(members[:MAX_MEMBERS]), tuple(defects))
 
 
-def _directory(payload: bytes) -> tuple[list[_Entry], set[str]]:
-    kinds: set[str] = set()
+def _directory(payload: bytes) -> tuple[list[_Entry], set[DefectKind]]:
+    kinds: set[DefectKind] = set()
     begin = payload.rfind(b"PK\x05\x06", max(0, len(payload) - _END_SEARCHED_OCTETS))
     if begin < 0 or begin + _END.size > len(payload):
         return [], kinds
@@ -109,8 +109,8 @@ def _name(written: bytes, flags: int) -> str:
     return written.decode("cp437")
 
 
-def _zip_defects(entries: list[_Entry], size_bytes: int) -> set[str]:
-    kinds: set[str] = set()
+def _zip_defects(entries: list[_Entry], size_bytes: int) -> set[DefectKind]:
+    kinds: set[DefectKind] = set()
     if any(entry.flags & _ENCRYPTED_FLAG for entry in entries):
         kinds.add("archive encrypted")
     if any(_TRICK.search(entry.name) for entry in entries):
@@ -192,7 +192,7 @@ def _gzip_name(payload: bytes) -> str:
 def tar_contents(payload: bytes, where: str = "") -> Contents:
     """Return the members of a tar file (POSIX.1-1988 ustar headers; longer names of later forms are cut)."""
     members: list[str] = []
-    kinds: set[str] = set()
+    kinds: set[DefectKind] = set()
     at = 0
     while payload.startswith(b"ustar", at + 257):
         if len(members) >= MAX_MEMBERS:

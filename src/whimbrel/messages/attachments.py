@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from whimbrel.messages import filetypes
 from whimbrel.messages.archives import Contents, gzip_contents, tar_contents, zip_contents
-from whimbrel.model.facts import Attachment, Defect
+from whimbrel.model.facts import Attachment, Defect, DefectKind
 
 # A file name of POSIX and Windows file systems has at most 255 characters; more is a trick, and is cut.
 MAX_FILENAME_CHARACTERS = 255
@@ -63,7 +63,7 @@ def _extension(filename: str) -> str:
 
 def _pretences(filename: str, declared_type: str, attachment: Attachment) -> tuple[Defect, ...]:
     name, detected = attachment.filename, attachment.detected_type
-    kinds: list[str] = []
+    kinds: list[DefectKind] = []
     if len(filename) > MAX_FILENAME_CHARACTERS:
         kinds.append("long file name")
     double = _DOUBLE.search(name)

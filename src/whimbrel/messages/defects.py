@@ -4,7 +4,9 @@ A defect is evidence: broken mail is mostly made by broken, and so recognisable,
 keeps its meaning.
 """
 
-KINDS: dict[str, str] = {
+from whimbrel.model.facts import DefectKind
+
+KINDS: dict[DefectKind, str] = {
     # The message as a whole
     "empty": "there is nothing in it",
     "nul byte": "it holds a NUL byte",
@@ -50,6 +52,11 @@ KINDS: dict[str, str] = {
     "archive with too many members": "members after the bound were left out",
     "archive encrypted": "an archive's member is encrypted",
     "archive overlapping": "members of an archive share bytes",
+    "long file name": "a file's name was cut at its bound",
+    "double extension": "a file's name hides that it is a program behind another extension",
+    "turned file name": "a file's name holds characters that turn the direction of reading",
+    "type mismatch": "a file is a program under another name or type, or a declared image that is none",
+    "runnable in archive": "a zip holds a program or script",
     "long text": "the text was cut at its bound",
     # Given by others
     "abandoned": "reading it took too long and was given up (reported by the pool)",

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from whimbrel.messages import bounds
 from whimbrel.messages.parameters import ContentType, parse_content_type
-from whimbrel.model.facts import Defect, Header
+from whimbrel.model.facts import Defect, DefectKind, Header
 
 # The header fields that RFC 5322 section 3.6 and RFC 2045 let stand once.
 _SINGLE = frozenset(
@@ -109,7 +109,7 @@ def _name(raw: bytes) -> tuple[str, str, bool] | None:
 def _is_skipped(line: bytes, index: int, where: str, defects: list[Defect]) -> bool:
     """Report a line among headers that is none but does not end them either; False where it does end them."""
     if line.startswith(b":"):
-        kind = "empty header name"
+        kind: DefectKind = "empty header name"
     elif line.startswith((b"From ", b">From ")):
         kind = "misplaced envelope"
     elif index == 0 and line[:1] in b" \t":
@@ -267,7 +267,7 @@ class _Walk:
             del self.level[boundary]
             entity = self.entities[index]
             entity.end = max(end, entity.start)
-            kind = "unclosed multipart" if entity.has_children else "boundary not found"
+            kind: DefectKind = "unclosed multipart" if entity.has_children else "boundary not found"
             self.defects.append(Defect(kind, f"part {index}"))
 
     def end_last(self, parent: int, end: int) -> None:

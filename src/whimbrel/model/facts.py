@@ -3,7 +3,60 @@
 `Facts` is complete and short-lived: it holds text.  What is kept of it as evidence is a `Reading` (`model.reading`).
 """
 
+from typing import Literal
+
 import msgspec
+
+# What each means: `messages.defects.KINDS`.  A type, so that nothing can report a kind that is not published.
+DefectKind = Literal[
+    "empty",
+    "nul byte",
+    "bare cr",
+    "cr line ends",
+    "byte order mark",
+    "long line",
+    "no headers",
+    "no blank line",
+    "first line continues",
+    "empty header name",
+    "blank before colon",
+    "misplaced envelope",
+    "header 8bit",
+    "repeated header",
+    "long header",
+    "too many headers",
+    "bad content type",
+    "too many parameters",
+    "no boundary",
+    "boundary not found",
+    "repeated boundary",
+    "unclosed multipart",
+    "too deep",
+    "too many parts",
+    "unknown encoding",
+    "multipart encoded",
+    "bad base64",
+    "bad uuencode",
+    "unknown charset",
+    "wrong charset",
+    "bad encoded word",
+    "hidden text",
+    "too many urls",
+    "archive bomb",
+    "archive path trick",
+    "archive damaged",
+    "archive without directory",
+    "archive with too many members",
+    "archive encrypted",
+    "archive overlapping",
+    "long file name",
+    "double extension",
+    "turned file name",
+    "type mismatch",
+    "runnable in archive",
+    "long text",
+    "abandoned",
+]
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):
@@ -16,7 +69,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 class Defect(msgspec.Struct, frozen=True, array_like=True):
     """Something wrong with the message: a kind from the published list and where, never an exception."""
 
-    kind: str
+    kind: DefectKind
     where: str = ""
 
 
