@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from whimbrel.model.listing import MEANING, Code
-from whimbrel.nameserver.answer import NEGATIVE_SECONDS, POSITIVE_SECONDS
 from whimbrel.nameserver.server import MAX_TCP_CONNECTIONS, TCP_IDLE_SECONDS
 from whimbrel.wire.dns import EDNS_UDP_BYTES
+from whimbrel.wire.lifetimes import NEGATIVE_SECONDS, POSITIVE_SECONDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TEXT = (DOCS / "dns.md").read_text()

@@ -13,16 +13,10 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from whimbrel.nameserver.names import address_of, prefixes_of
-from whimbrel.wire import dns
+from whimbrel.wire import dns, lifetimes
 from whimbrel.wire.dns import Query, Rcode, Record, Refusal, Type
 from whimbrel.wire.snapshot import Entry, Snapshot, Zone
 from whimbrel.wire.snapshot.view import Address
-
-POSITIVE_SECONDS = 300  # INTEROP: what is listed is asked again after five minutes, or when the listing ends
-NEGATIVE_SECONDS = 60  # INTEROP: what is not listed may be a minute later (SOA minimum, RFC 2308 section 4)
-APEX_SECONDS = 300  # SOA and NS: no longer than any listing's
-# Timers of the SOA matter to secondaries only; as RIPE-203 shapes them, scaled to a list that changes by the minute.
-_REFRESH_SECONDS, _RETRY_SECONDS, _EXPIRE_SECONDS = 300, 60, 86_400
 
 _LOCALHOST: Address = (
     4,
@@ -82,7 +76,7 @@ def _reply(query: Query, snapshot: Snapshot, now: float) -> _Reply:
 
 def _listed(type_: int, address: Address, entry: Entry, now: float) -> tuple[Record, ...]:
     # At least a second: 0 is "do not cache", which some resolvers take for a reason to ask twice.
-    lifetime = max(1, min(POSITIVE_SECONDS, int(entry.until - now)))
+    lifetime = max(1, min(lifetimes.POSITIVE_SECONDS, int(entry.until - now)))
     if type_ in (Type.A, Type.ANY):  # RFC 8482, section 4.1: one record set is enough for ANY
         return (Record(None, Type.A, lifetime, (_ANSWER_NET | entry.code).to_bytes(4, "big")),)
     if type_ == Type.TXT:
@@ -99,21 +93,27 @@ def reason_text(address: Address, entry: Entry) -> str:
 def _apex(type_: int, snapshot: Snapshot) -> _Reply:
     soa = _soa_data(snapshot.zone, snapshot.serial)
     if type_ in (Type.SOA, Type.ANY):
-        return _Reply(Rcode.NOERROR, (Record(None, Type.SOA, APEX_SECONDS, soa),))
+        return _Reply(Rcode.NOERROR, (Record(None, Type.SOA, lifetimes.APEX_SECONDS, soa),))
     if type_ == Type.NS:
         servers = (dns.write_name(server) for server in snapshot.zone.servers)
-        return _Reply(Rcode.NOERROR, tuple(Record(None, Type.NS, APEX_SECONDS, server) for server in servers))
+        return _Reply(Rcode.NOERROR, tuple(Record(None, Type.NS, lifetimes.APEX_SECONDS, server) for server in servers))
     return _Reply(Rcode.NOERROR, authority=(_negative_soa(snapshot),))
 
 
 def _negative_soa(snapshot: Snapshot) -> Record:
     zone = snapshot.zone
-    return Record(dns.write_name(zone.name), Type.SOA, NEGATIVE_SECONDS, _soa_data(zone, snapshot.serial))
+    return Record(dns.write_name(zone.name), Type.SOA, lifetimes.NEGATIVE_SECONDS, _soa_data(zone, snapshot.serial))
 
 
 @lru_cache(maxsize=16)
 def _soa_data(zone: Zone, serial: int) -> bytes:
-    timers = (serial, _REFRESH_SECONDS, _RETRY_SECONDS, _EXPIRE_SECONDS, NEGATIVE_SECONDS)
+    timers = (
+        serial,
+        lifetimes.REFRESH_SECONDS,
+        lifetimes.RETRY_SECONDS,
+        lifetimes.EXPIRE_SECONDS,
+        lifetimes.NEGATIVE_SECONDS,
+    )
     numbers = b"".join(number.to_bytes(4, "big") for number in timers)
     return dns.write_name(zone.servers[0]) + dns.write_name(zone.mailbox) + numbers
 

@@ -15,10 +15,6 @@ from whimbrel.wire.snapshot import Entry, Snapshot, Zone
 from whimbrel.wire.snapshot.decoder import decode
 from whimbrel.wire.snapshot.encoder import HOST_BITS, Reason, Rows
 
-# Timers of an SOA matter to secondaries only; those of our own name server.
-POSITIVE_SECONDS, NEGATIVE_SECONDS = 300, 60
-REFRESH_SECONDS, RETRY_SECONDS, EXPIRE_SECONDS = 300, 60, 86_400
-
 _LOOPBACK_OCTET = 127
 PART_ROWS = 65_536  # rows that are Python numbers at a time: a few megabytes
 

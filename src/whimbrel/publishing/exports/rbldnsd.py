@@ -15,11 +15,6 @@ from datetime import UTC, datetime
 import numpy as np
 
 from whimbrel.publishing.exports.content import (
-    EXPIRE_SECONDS,
-    NEGATIVE_SECONDS,
-    POSITIVE_SECONDS,
-    REFRESH_SECONDS,
-    RETRY_SECONDS,
     Content,
     address,
     chosen,
@@ -28,6 +23,7 @@ from whimbrel.publishing.exports.content import (
     target,
 )
 from whimbrel.publishing.exports.rows import Range, disjoint, ranges
+from whimbrel.wire import lifetimes
 from whimbrel.wire.snapshot.encoder import HOST_BITS, Rows
 
 _LOCALHOST = 0x7F000001  # never listed (RFC 5782, section 5), nor where the file is served together with others
@@ -72,11 +68,13 @@ def dnset(content: Content) -> Iterator[str]:
 
 def _head(content: Content) -> Iterator[str]:
     zone = content.zone
-    timers = f"{REFRESH_SECONDS} {RETRY_SECONDS} {EXPIRE_SECONDS} {NEGATIVE_SECONDS}"
+    timers = (
+        f"{lifetimes.REFRESH_SECONDS} {lifetimes.RETRY_SECONDS} {lifetimes.EXPIRE_SECONDS} {lifetimes.NEGATIVE_SECONDS}"
+    )
     yield f"# Whimbrel: {content.about()}"
-    yield f"$SOA {POSITIVE_SECONDS} {zone.servers[0]} {zone.mailbox} {content.serial} {timers}"
-    yield f"$NS {POSITIVE_SECONDS} {' '.join(zone.servers)}"
-    yield f"$TTL {POSITIVE_SECONDS}"
+    yield f"$SOA {lifetimes.POSITIVE_SECONDS} {zone.servers[0]} {zone.mailbox} {content.serial} {timers}"
+    yield f"$NS {lifetimes.POSITIVE_SECONDS} {' '.join(zone.servers)}"
+    yield f"$TTL {lifetimes.POSITIVE_SECONDS}"
     yield f"$TIMESTAMP {_stamp(content.born)} {_stamp(content.expires)}"
 
 

@@ -7,14 +7,11 @@ relative, so the zone may be called as its user likes.
 from collections.abc import Iterator
 
 from whimbrel.publishing.exports.content import (
-    NEGATIVE_SECONDS,
-    POSITIVE_SECONDS,
-    REFRESH_SECONDS,
-    RETRY_SECONDS,
     Content,
     address,
     one_by_one,
 )
+from whimbrel.wire import lifetimes
 
 _HEXTETS = 4  # of the upper half of an IPv6 address
 
@@ -23,10 +20,12 @@ def rpz(content: Content) -> Iterator[str]:
     """Yield the lines of the zone; no two records are alike, which PowerDNS would refuse."""
     zone = content.zone
     # A secondary that cannot reach us forgets the list when name servers do, but not before it has tried once more.
-    expire = max(content.expires - content.at, REFRESH_SECONDS + RETRY_SECONDS)
-    timers = f"{content.serial} {REFRESH_SECONDS} {RETRY_SECONDS} {expire} {NEGATIVE_SECONDS}"
+    expire = max(content.expires - content.at, lifetimes.REFRESH_SECONDS + lifetimes.RETRY_SECONDS)
+    timers = (
+        f"{content.serial} {lifetimes.REFRESH_SECONDS} {lifetimes.RETRY_SECONDS} {expire} {lifetimes.NEGATIVE_SECONDS}"
+    )
     yield f"; Whimbrel: {content.about()}"
-    yield f"$TTL {POSITIVE_SECONDS}"
+    yield f"$TTL {lifetimes.POSITIVE_SECONDS}"
     yield f"@ SOA {zone.servers[0]}. {zone.mailbox}. ({timers})"
     for server in zone.servers:
         yield f"@ NS {server}."
