@@ -8,10 +8,7 @@ heap of listings by their end.  It is driven by rows alone: its clock is the lar
 ended before a row are expired before that row is weighed, and reading (`probability`, `would_list`) changes nothing.
 So the same rows give the same events, bit for bit, however they are cut into batches and saved in between.
 
-What weighs nothing: labels `unknown`; a verdict taken from a list (`label_basis` list: it may have been ours);
-connections; spam that a mail server passed on (`_is_passed_on`), for forwarding and list bombing would otherwise list
-the victim.  Whoever makes observations gives bounces and sign-up confirmations, which a server makes itself, the label
-`unknown`.
+What an observation weighs, if anything: `weighing.py`.
 """
 
 import heapq
@@ -38,15 +35,12 @@ from whimbrel.listings.state import (
     Mass,
     NetworkState,
     Seen,
-    Worth,
     remember,
     seconds_of,
 )
+from whimbrel.listings.weighing import NOTHING, Worth, worth_of
 from whimbrel.model.address import network_of
 from whimbrel.model.listing import Code, Event, Role
-
-# Methods by which an infection was seen in what the host itself did; `list` and `other` are hearsay.
-OWN_WORK: Final = frozenset({"payload", "sinkhole", "behaviour"})
 
 # At most so many messages a host make a spamming network a snowshoe one: its point is to spread the weight.
 SNOWSHOE_MESSAGES: Final = 3.0
@@ -54,7 +48,6 @@ SNOWSHOE_MESSAGES: Final = 3.0
 # The window of a network's predicted collateral (design: legitimate mail of the last 30 days).
 COLLATERAL_TAU_SECONDS: Final = 30 * DAY_SECONDS
 
-_NOTHING: Final = Worth()
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _HOST: Final = msgspec.msgpack.Decoder(HostState).decode
 _NETWORK: Final = msgspec.msgpack.Decoder(NetworkState).decode
@@ -99,8 +92,8 @@ class Decider:
         self.began = self.began or self.clock
         events = self.expire(self.clock) if self._ends and self._ends[0][0] <= self.clock else []
         look = look_of(row.host, row.helo, row.rdns)
-        worth = self._weigh(row, look)
-        if worth is _NOTHING:
+        worth = worth_of(row, look, trusted=self.settings.trusts_every_sensor or row.sensor in self._trusted)
+        if worth is NOTHING:
             return events
         now = seconds_of(self.clock)
         # What comes late counts as what is left of it: last year's spam, learned today, lists nobody today.
@@ -213,20 +206,6 @@ class Decider:
             if state.standing.state == "listed" and state.standing.until is not None
         ]
         heapq.heapify(self._ends)
-
-    def _weigh(self, row: Seen, look: Look) -> Worth:
-        count = float(row.count)
-        if row.kind == "infection":
-            trusted = self.settings.trusts_every_sensor or row.sensor in self._trusted
-            own_work = row.method in OWN_WORK and not row.received_below and not look.server_like
-            return Worth(hard=count) if own_work and trusted else _NOTHING
-        if row.label == "unknown" or row.label_basis == "list" or row.kind == "connection":
-            return _NOTHING
-        if row.label == "ham":
-            return Worth(ham=count)
-        if look.server_like and _is_passed_on(row, look):
-            return _NOTHING
-        return Worth(reports=count) if row.kind == "report" else Worth(spam=count)
 
     def _host(self, row: Seen, look: Look) -> HostState:
         self.touched.add(row.host)
@@ -397,17 +376,6 @@ class Decider:
     def _tau(self, look: Look) -> float:
         dynamic = look.assignment == "dynamic"
         return self.settings.dynamic_tau_seconds if dynamic else self.settings.static_tau_seconds
-
-
-def _is_passed_on(row: Seen, look: Look) -> bool:
-    """Tell whether spam of a mail server is somebody else's: it was forwarded, or written in a web page.
-
-    Any Received line below the peer's makes it so, unless the lines themselves show that the message began there
-    (`passed_on`).  What a server that says mail hands on from its own machines is its users' all the same.
-    """
-    if not row.received_below:
-        return False
-    return row.passed_on is not False or look.shape == "mail-same"
 
 
 def _what_network(network: NetworkState, spamming: int, *, unnamed: bool) -> tuple[Code, Role, str]:

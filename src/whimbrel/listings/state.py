@@ -52,15 +52,6 @@ class Seen(NamedTuple):
     passed_on: bool | None = None
 
 
-class Worth(NamedTuple):
-    """What one observation weighs, in messages."""
-
-    spam: float = 0.0
-    ham: float = 0.0
-    reports: float = 0.0
-    hard: float = 0.0
-
-
 class Mass(msgspec.Struct, array_like=True):
     """What one sensor saw one host do, decayed to `at` (seconds since 1970), in messages."""
 
