@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests import listed
 
 from whimbrel.model.listing import Code, Listing
 from whimbrel.publishing import build_snapshot
@@ -27,17 +28,7 @@ def listing() -> MakeListing:
     """Make a listing of a target, by default an hour's."""
 
     def make(target: str, code: Code = Code.SPAM_SOURCE, seconds: int = 3600) -> Listing:
-        return Listing(
-            target=target,
-            code=code,
-            role="unknown",
-            since=BORN,
-            until=BORN + timedelta(seconds=seconds),
-            probability_legitimate=1e-5,
-            times_listed=1,
-            rule_version="test",
-            evidence=(),
-        )
+        return listed.listing(target, code, BORN, seconds)
 
     return make
 

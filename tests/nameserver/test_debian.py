@@ -3,7 +3,6 @@
 import os
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
+from tests.answering import answering
 
 from whimbrel.nameserver import answer
 from whimbrel.wire.snapshot import Snapshot
@@ -48,28 +48,10 @@ stub-zone:
 @contextmanager
 def listening(world: Snapshot, now: float) -> Iterator[tuple[int, list[str]]]:
     """Answer on a loopback UDP port in a thread; gives the port and the names asked for so far."""
-    asked: list[str] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
         ours.bind(("127.0.0.1", 0))
-        ours.settimeout(0.05)
-        done = threading.Event()
-
-        def loop() -> None:
-            while not done.is_set():
-                try:
-                    packet, client = ours.recvfrom(65_535)
-                except TimeoutError:
-                    continue
-                asked.append(dns.message.from_wire(packet).question[0].name.to_text().lower())
-                ours.sendto(answer(packet, world, now, tcp=False) or b"", client)
-
-        thread = threading.Thread(target=loop)
-        thread.start()
-        try:
+        with answering(ours, lambda packet: answer(packet, world, now, tcp=False)) as asked:
             yield ours.getsockname()[1], asked
-        finally:
-            done.set()
-            thread.join()
 
 
 @contextmanager

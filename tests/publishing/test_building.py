@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests import listed
 
 from whimbrel.errors import ConfigError
 from whimbrel.model.listing import MEANING, Code, Listing
@@ -13,17 +14,7 @@ NOW = BORN.timestamp()
 
 
 def listing(target: str, code: Code = Code.SPAM_SOURCE, seconds: float = 3600) -> Listing:
-    return Listing(
-        target=target,
-        code=code,
-        role="unknown",
-        since=BORN,
-        until=BORN + timedelta(seconds=seconds),
-        probability_legitimate=1e-5,
-        times_listed=1,
-        rule_version="test",
-        evidence=(),
-    )
+    return listed.listing(target, code, BORN, seconds)
 
 
 def built(*listings: Listing, zone: str = "bl.example") -> Snapshot:

@@ -1,12 +1,12 @@
 """Lists that are not `whimbrel serve`: one that can be listened to, and one that is broken."""
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dns.message
 import dns.rrset
+from tests.answering import answering
 from tests.software.machine import Machine
 
 
@@ -15,30 +15,10 @@ def talking(
     machine: Machine, respond: Callable[[bytes], bytes | None], address: str = "127.0.0.1", port: int = 5300
 ) -> Iterator[list[str]]:
     """Answer over UDP in a machine; gives the names asked for so far."""
-    asked: list[str] = []
-    done = threading.Event()
     with machine.inside(socket.socket, socket.AF_INET, socket.SOCK_DGRAM) as ours:
         ours.bind((address, port))
-        ours.settimeout(0.05)
-
-        def loop() -> None:
-            while not done.is_set():
-                try:
-                    packet, client = ours.recvfrom(65_535)
-                except TimeoutError:
-                    continue
-                asked.append(dns.message.from_wire(packet).question[0].name.to_text().lower())
-                response = respond(packet)
-                if response is not None:
-                    ours.sendto(response, client)
-
-        thread = threading.Thread(target=loop)
-        thread.start()
-        try:
+        with answering(ours, respond) as asked:
             yield asked
-        finally:
-            done.set()
-            thread.join()
 
 
 def silence(_: bytes) -> None:

@@ -15,8 +15,9 @@ from typing import NamedTuple
 import dns.message
 import dns.rdatatype
 import pytest
+from tests.listed import listing
 
-from whimbrel.model.listing import Code, Listing
+from whimbrel.model.listing import Code
 from whimbrel.nameserver import answer
 from whimbrel.nameserver.names import address_of
 from whimbrel.publishing import build_snapshot
@@ -27,20 +28,6 @@ ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_SECONDS = 10
 
 Address = IPv4Address | IPv6Address
-
-
-def listing(target: str, code: Code, since: datetime, seconds: int) -> Listing:
-    return Listing(
-        target=target,
-        code=code,
-        role="unknown",
-        since=since,
-        until=since + timedelta(seconds=seconds),
-        probability_legitimate=1e-5,
-        times_listed=1,
-        rule_version="test",
-        evidence=(),
-    )
 
 
 class World(NamedTuple):

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.publishing.exports.conftest import DebianProgram, World, listing, snippet, text_of, written
+from tests.listed import listing
+from tests.publishing.exports.conftest import DebianProgram, World, snippet, text_of, written
 
 from whimbrel.model.listing import Code
 from whimbrel.publishing import build_snapshot

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.publishing.exports.conftest import World, missing, snippet, text_of, written
+from tests.publishing.exports.conftest import ROOT, World, missing, snippet, text_of, written
 
 # Unpacked and not installed, it has no user of its own.
 BASE = "compatibility_level = 3.6\nmail_owner = daemon\nsetgid_group = mail\n"
@@ -21,24 +21,15 @@ class Postfix(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def postfix(tmp_path_factory: pytest.TempPathFactory) -> Postfix:
-    """Postfix as installed, else its Debian package unpacked: it cannot be installed beside another mail server."""
+def postfix() -> Postfix:
+    """Postfix as installed, else as `tools/debian` unpacks it: it cannot be installed beside another mail server."""
     installed = shutil.which("postmap", path="/usr/sbin:/usr/bin")
     if installed is not None:
         return Postfix(Path(installed).parent, dict(os.environ))
-    folder: Path = tmp_path_factory.mktemp("postfix")
-    if os.environ.get("WHIMBREL_REQUIRE_DEBIAN") != "1" and "WHIMBREL_FETCH_DEBIAN" not in os.environ:
-        pytest.skip("postmap is not installed (Debian package postfix); with WHIMBREL_REQUIRE_DEBIAN=1 it is fetched")
-    folder.chmod(0o755)
-    fetched = subprocess.run(
-        ["apt-get", "download", "-qq", "postfix"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    packages = list(folder.glob("postfix_*.deb"))
-    if not packages:
-        missing(f"the Debian package postfix cannot be fetched: {fetched.stderr}")
-    subprocess.run(["dpkg", "-x", packages[0], folder / "root"], check=True)
-    libraries = str(folder / "root" / "usr" / "lib" / "postfix")
-    return Postfix(folder / "root" / "usr" / "sbin", os.environ | {"LD_LIBRARY_PATH": libraries})
+    tree = ROOT / "build" / "debian" / "postfix"
+    if not (tree / "complete").exists():
+        missing("postmap is not installed (Debian package postfix), nor unpacked by tools/debian")
+    return Postfix(tree / "usr" / "sbin", os.environ | {"LD_LIBRARY_PATH": str(tree / "usr" / "lib" / "postfix")})
 
 
 @pytest.mark.debian

@@ -15,6 +15,7 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
+from tests.listed import listing
 from tests.publishing.exports.conftest import (
     KINDS,
     TEST_ADDRESSES,
@@ -22,7 +23,6 @@ from tests.publishing.exports.conftest import (
     DebianProgram,
     World,
     awaited,
-    listing,
     name_of,
     records,
     snippet,

@@ -2,7 +2,6 @@
 
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -18,6 +17,7 @@ import dns.rdatatype
 import dns.rrset
 import dns.zone
 import pytest
+from tests.answering import answering
 from tests.publishing.exports.conftest import Address, DebianProgram, World, awaited, snippet, text_of, written
 
 BASE = """
@@ -45,38 +45,27 @@ def host(address: Address) -> tuple[str, str]:
     return f"x{int(address):x}-{address.version}.host.example.", "A" if address.version == 4 else "AAAA"
 
 
+def named(packet: bytes) -> bytes:
+    """Answer for the zone in which every address has a name."""
+    query = dns.message.from_wire(packet)
+    reply = dns.message.make_response(query)
+    reply.flags |= dns.flags.AA
+    name, kind = query.question[0].name, query.question[0].rdtype
+    number, _, version = name.labels[0].decode().lower().removeprefix("x").partition("-")
+    wanted = {"4": dns.rdatatype.A, "6": dns.rdatatype.AAAA}.get(version)
+    if kind == wanted:
+        address = ip_address(int(number, 16).to_bytes(4 if version == "4" else 16, "big"))
+        reply.answer.append(dns.rrset.from_text(name, 60, "IN", kind, str(address)))
+    return reply.to_wire()
+
+
 @contextmanager
 def hosts() -> Iterator[int]:
-    """Serve the zone in which every address has a name; gives its port."""
+    """Serve that zone; gives its port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
         ours.bind(("127.0.0.1", 0))
-        ours.settimeout(0.05)
-        done = threading.Event()
-
-        def loop() -> None:
-            while not done.is_set():
-                try:
-                    packet, client = ours.recvfrom(65_535)
-                except TimeoutError:
-                    continue
-                query = dns.message.from_wire(packet)
-                reply = dns.message.make_response(query)
-                reply.flags |= dns.flags.AA
-                name, kind = query.question[0].name, query.question[0].rdtype
-                number, _, version = name.labels[0].decode().lower().removeprefix("x").partition("-")
-                wanted = {"4": dns.rdatatype.A, "6": dns.rdatatype.AAAA}.get(version)
-                if kind == wanted:
-                    address = ip_address(int(number, 16).to_bytes(4 if version == "4" else 16, "big"))
-                    reply.answer.append(dns.rrset.from_text(name, 60, "IN", kind, str(address)))
-                ours.sendto(reply.to_wire(), client)
-
-        thread = threading.Thread(target=loop)
-        thread.start()
-        try:
+        with answering(ours, named):
             yield ours.getsockname()[1]
-        finally:
-            done.set()
-            thread.join()
 
 
 @contextmanager
