@@ -9,6 +9,7 @@ share a pass, too (`link_packs.py`); the section `lines` goes the long way, thro
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +21,7 @@ from bench.link_efficiency import exact_p
 from bench.link_lines import by_command_line
 from bench.link_packs import Run, tabulate
 from bench.link_size import measure
-from bench.second_generator import START_SECONDS
+from bench.second_generator import START_SECONDS, Truth
 from bench.second_generator import generate as generate_second
 
 from whimbrel.analysis.links import Evidence, Settings, grow, judge, verdicts
@@ -187,13 +188,18 @@ def _told(said: Result) -> Result:
     return {key: said[key] for key in ("verdict", "probability", "odds_ratio", "e_value", "gamma", "units")}
 
 
+@lru_cache(maxsize=8)  # a pack of runs: each is asked for its observations, and then for its truths
+def _second_world(seed: int) -> tuple[pa.Table, list[Truth]]:
+    return generate_second(seed, weeks=_SECOND_WEEKS)
+
+
 def _second(task: Task) -> pa.Table:
-    return generate_second(task.seed, weeks=_SECOND_WEEKS)[0]
+    return _second_world(task.seed)[0]
 
 
 def _calibration(task: Task, tables: Run, _observations: pa.Table) -> Result:
     """Return, for each pair of the second generator: probability, truth, the one-sided CMH p-value, verdict."""
-    truths = generate_second(task.seed, weeks=_SECOND_WEEKS)[1]
+    truths = _second_world(task.seed)[1]
     evidence = tables.evidence(Settings())
     said = {(row["family"], row["campaign"]): row for row in verdicts(evidence).to_pylist() if row["claim"] == "L2"}
     pairs = Pairs([one.family for one in truths], [one.campaign for one in truths], len(truths))

@@ -77,9 +77,8 @@ def probability(  # noqa: PLR0917 - columns over the same families, and the law
         chance = 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
         effect = (chance * ratio_with + (1 - chance) * ratio_without) * np.exp(others)
         found = _others(np.where(infected, effect, 1.0), expected)
-        others = (
-            (others + found) / 2 if turn else found
-        )  # halfway, so that two families do not swing against each other
+        # Halfway, so that two families do not swing against each other.
+        others = (others + found) / 2 if turn else found
     return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, low, high))), dtype=np.float64)
 
 
