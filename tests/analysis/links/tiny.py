@@ -1,15 +1,17 @@
 """A tiny generator of its own: infected hosts that send campaigns at planted odds."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from whimbrel.model.columns import INSTANT
+from whimbrel.model.columns import INSTANT, OBSERVATIONS
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 WEEK_US = 7 * 86_400 * 1_000_000
 TEXTS = ("sensor", "host", "kind", "label_basis", "campaign", "campaign_basis", "family", "method", "prefix")
+Row = dict[str, Any]
 
 
 class _Rows:
@@ -27,6 +29,17 @@ class _Rows:
             values = value if isinstance(value, list) else [value] * host.size
             columns[name] = pa.array(values, pa.string())
         self.parts.append(pa.table(columns))
+
+
+def observations_of(rows: list[Row]) -> pa.Table:
+    """Return observations of which only what matters was written down."""
+    whole = [
+        dict.fromkeys(OBSERVATIONS.names)
+        | {"id": number.to_bytes(16, "big"), "label": "unknown", "count": 1, "learned_at": row["seen_at"]}
+        | row
+        for number, row in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(whole, schema=OBSERVATIONS)
 
 
 def tiny_world(
