@@ -15,6 +15,7 @@ lock:
 	$(LOCK) --no-default-groups --group build > requirements.txt
 	$(LOCK) --no-default-groups --group build --group test > requirements-test.txt
 	$(LOCK) --no-default-groups --group build --group test --group lint > requirements-dev.txt
+	$(LOCK) --only-group spark > requirements-spark.txt
 	rm -f uv.lock
 bench:
 	tools/bench
