@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from whimbrel.wire.snapshot import PublicKey
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -24,6 +27,31 @@ class Instant(click.ParamType[datetime]):
         except ValueError:
             self.fail(f"{value!r} is not a time; write 2002-07-27 or 2002-07-27T12:00:00Z", param, ctx)
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+class PublicKeys(click.ParamType["tuple[PublicKey, ...]"]):
+    """Public keys: one as its line, or a file with one a line."""
+
+    name = "key or file"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "tuple[PublicKey, ...]":
+        """Return the keys, or fail with what would have been right."""
+        from whimbrel.wire.snapshot import PublicKey  # noqa: PLC0415  only two commands have keys
+
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        if " " not in text.strip():
+            try:
+                text = Path(text).read_text(encoding="utf-8", errors="replace")
+            except OSError as error:
+                self.fail(f"{value!r} is no public key and cannot be read as a file: {error.strerror}", param, ctx)
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        if not lines:
+            self.fail(f"{value!r} holds no public key; write one there with: whimbrel key export", param, ctx)
+        return tuple(map(PublicKey.parse, lines))
 
 
 def data_option(function: _Function) -> _Function:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 
-from whimbrel.cli.options import Instant, data_option, json_option
+from whimbrel.cli.options import Instant, PublicKeys, data_option, json_option
 from whimbrel.cli.output import print_json
 from whimbrel.errors import ConfigError
 from whimbrel.nameserver import Counters, Endpoint, ServerSettings, serve
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.pipeline.places import snapshot_path
+from whimbrel.wire.snapshot import PublicKey
 
 _EPILOG = """\b
 Examples:
@@ -55,12 +56,20 @@ class _Listen(click.ParamType[Endpoint]):
     type=click.Path(path_type=Path, dir_okay=False),
     help="The list to answer from [list.snapshot in the store].",
 )
+@click.option(
+    "--trust-key",
+    "trusted",
+    type=PublicKeys(),
+    multiple=True,
+    help="Take only lists signed by this key: a line of `whimbrel key export`, or a file of them; may be repeated.",
+)
 @click.option("--now", type=Instant(), help="Let the server's clock begin here: for a list of old mail.")
 @data_option
 @json_option
 def command(
     listen: tuple[Endpoint, ...],
     snapshot: Path | None,
+    trusted: tuple[tuple[PublicKey, ...], ...],
     now: datetime | None,
     data_dir: Path,
     as_json: bool,
@@ -70,6 +79,7 @@ def command(
     settings = ServerSettings(
         snapshot=snapshot or snapshot_path(data_dir),
         listen=listen or (Endpoint("127.0.0.1", 5300), Endpoint("::1", 5300)),
+        trusted=tuple(key for keys in trusted for key in keys),
     )
     offset_seconds = 0.0 if now is None else now.timestamp() - time.time()
 
@@ -90,7 +100,7 @@ def command(
 def _check_demo(settings: ServerSettings) -> None:
     """Raise ConfigError where a demo's list, whose addresses belong to others now, would be served to strangers."""
     strangers = [endpoint for endpoint in settings.listen if not ip_address(endpoint.address).is_loopback]
-    if strangers and CurrentSnapshot(settings.snapshot, lambda: 0.0).snapshot.zone.demo:
+    if strangers and CurrentSnapshot(settings.snapshot, lambda: 0.0, settings.trusted).snapshot.zone.demo:
         raise ConfigError(
             f"{settings.snapshot} is a demo's list of old mail; it is served on 127.0.0.1 or ::1 only, "
             f"not on {strangers[0].address}"
