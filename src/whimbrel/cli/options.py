@@ -1,11 +1,13 @@
 """Options that several commands share, so that they are spelled and explained once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+from whimbrel.errors import ConfigError
 
 if TYPE_CHECKING:
     from whimbrel.wire.snapshot import PublicKey
@@ -29,29 +31,26 @@ class Instant(click.ParamType[datetime]):
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
-class PublicKeys(click.ParamType["tuple[PublicKey, ...]"]):
-    """Public keys: one as its line, or a file with one a line."""
+def public_keys(given: Iterable[str]) -> "tuple[PublicKey, ...]":
+    """Return public keys, each given as its line or as a file with one a line; raises ConfigError."""
+    from whimbrel.wire.snapshot import PublicKey  # noqa: PLC0415  only two commands have keys
 
-    name = "key or file"
+    found: list[PublicKey] = []
+    for text in given:
+        lines = [text] if " " in text.strip() else _key_lines(Path(text))
+        found += map(PublicKey.parse, lines)
+    return tuple(found)
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "tuple[PublicKey, ...]":
-        """Return the keys, or fail with what would have been right."""
-        from whimbrel.wire.snapshot import PublicKey  # noqa: PLC0415  only two commands have keys
 
-        if isinstance(value, tuple):
-            return value
-        text = str(value)
-        if " " not in text.strip():
-            try:
-                text = Path(text).read_text(encoding="utf-8", errors="replace")
-            except OSError as error:
-                self.fail(f"{value!r} is no public key and cannot be read as a file: {error.strerror}", param, ctx)
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-        if not lines:
-            self.fail(f"{value!r} holds no public key; write one there with: whimbrel key export", param, ctx)
-        return tuple(map(PublicKey.parse, lines))
+def _key_lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"{path}: no public key, and no file of them that can be read: {error.strerror}") from None
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise ConfigError(f"{path} holds no public key; write one there with: whimbrel key export")
+    return lines
 
 
 def data_option(function: _Function) -> _Function:

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import click
 
-from whimbrel.cli.options import Instant, PublicKeys, data_option, json_option
+from whimbrel.cli.options import Instant, data_option, json_option, public_keys
 from whimbrel.cli.output import print_json
 from whimbrel.errors import ConfigError
 from whimbrel.nameserver import Counters, Endpoint, ServerSettings, serve
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.pipeline.places import snapshot_path
-from whimbrel.wire.snapshot import PublicKey
 
 _EPILOG = """\b
 Examples:
@@ -59,7 +58,7 @@ class _Listen(click.ParamType[Endpoint]):
 @click.option(
     "--trust-key",
     "trusted",
-    type=PublicKeys(),
+    metavar="KEY or FILE",
     multiple=True,
     help="Take only lists signed by this key: a line of `whimbrel key export`, or a file of them; may be repeated.",
 )
@@ -69,7 +68,7 @@ class _Listen(click.ParamType[Endpoint]):
 def command(
     listen: tuple[Endpoint, ...],
     snapshot: Path | None,
-    trusted: tuple[tuple[PublicKey, ...], ...],
+    trusted: tuple[str, ...],
     now: datetime | None,
     data_dir: Path,
     as_json: bool,
@@ -79,7 +78,7 @@ def command(
     settings = ServerSettings(
         snapshot=snapshot or snapshot_path(data_dir),
         listen=listen or (Endpoint("127.0.0.1", 5300), Endpoint("::1", 5300)),
-        trusted=tuple(key for keys in trusted for key in keys),
+        trusted=public_keys(trusted),
     )
     offset_seconds = 0.0 if now is None else now.timestamp() - time.time()
 
