@@ -27,6 +27,7 @@ COMMANDS = {
     "publish": "Write the snapshot that name servers serve.",
     "export": "Write the list for other programs: rbldnsd, RPZ, firewalls, Postfix, STIX, MISP.",
     "serve": "Answer DNS queries from the snapshot.",
+    "mirror": "Keep a signed list that others publish, and answer from it.",
     "key": "Make, exchange and show the keys that sign the list, and those that hash recipients.",
     "simulate": "Make observations of a simulated world with planted truth.",
 }
