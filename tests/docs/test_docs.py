@@ -337,6 +337,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         ("publish",),
         ("export", "plain", "--out", str(folder / "plain")),
         ("status",),
+        ("check",),
         ("key new", "signing"),
     ):
         name, *action = line.split()

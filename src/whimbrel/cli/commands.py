@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": "Answer DNS queries from the snapshot.",
     "mirror": "Keep a signed list that others publish, and answer from it.",
     "key": "Make, exchange and show the keys that sign the list, and those that hash recipients.",
+    "check": "Read all of a store and say what is wrong with it.",
     "simulate": "Make observations of a simulated world with planted truth.",
 }
 
