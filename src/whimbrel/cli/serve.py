@@ -1,20 +1,15 @@
 """`whimbrel serve`: answers over DNS."""
 
-import asyncio
 import logging
-import signal
-import time
-from collections.abc import Callable
 from datetime import datetime
-from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
-from whimbrel.cli.options import Instant, data_option, json_option
-from whimbrel.cli.output import print_json
+from whimbrel.cli.options import Instant, data_option, json_option, public_keys
+from whimbrel.cli.serving import answer, clock_from, endpoints, listen_option, strangers, until_told
 from whimbrel.errors import ConfigError
-from whimbrel.nameserver import Counters, Endpoint, ServerSettings, serve
+from whimbrel.nameserver import Endpoint, ServerSettings
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.pipeline.places import snapshot_path
 
@@ -22,38 +17,24 @@ _EPILOG = """\b
 Examples:
   whimbrel serve --listen 127.0.0.1:5300
   whimbrel serve --listen 192.0.2.53:53 --listen [2001:db8::53]:53 --snapshot /srv/mirror/list.snapshot
+  whimbrel serve --trust-key whimbrel.pub
   dig @127.0.0.1 -p 5300 2.0.0.127.bl.example A
 """
 
-_DNS_PORT = 53
-
-
-class _Listen(click.ParamType[Endpoint]):
-    name = "address:port"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Endpoint:
-        if isinstance(value, Endpoint):
-            return value
-        text = str(value)
-        bare = text.startswith("[") or text.count(":") < 2  # an IPv6 address with a port stands in brackets
-        address, _, port = text.rpartition(":") if bare and ":" in text.rpartition("]")[2] else (text, "", "")
-        try:
-            return Endpoint(str(ip_address(address.strip("[]"))), int(port) if port else _DNS_PORT)
-        except ValueError:
-            self.fail(f"{text!r} is no address and port; write 127.0.0.1:5300 or [::1]:5300", param, ctx)
-
 
 @click.command(epilog=_EPILOG)
-@click.option(
-    "--listen",
-    type=_Listen(),
-    multiple=True,
-    help="Where to answer, UDP and TCP; may be repeated; port 0: a free one [127.0.0.1:5300 and [::1]:5300].",
-)
+@listen_option
 @click.option(
     "--snapshot",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The list to answer from [list.snapshot in the store].",
+)
+@click.option(
+    "--trust-key",
+    "trusted",
+    metavar="KEY or FILE",
+    multiple=True,
+    help="Take only lists signed by this key: a line of `whimbrel key export`, or a file of them; may be repeated.",
 )
 @click.option("--now", type=Instant(), help="Let the server's clock begin here: for a list of old mail.")
 @data_option
@@ -61,6 +42,7 @@ class _Listen(click.ParamType[Endpoint]):
 def command(
     listen: tuple[Endpoint, ...],
     snapshot: Path | None,
+    trusted: tuple[str, ...],
     now: datetime | None,
     data_dir: Path,
     as_json: bool,
@@ -68,47 +50,18 @@ def command(
     """Answer DNS queries (UDP and TCP) from the snapshot until Ctrl-C, taking up new ones as they are published."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     settings = ServerSettings(
-        snapshot=snapshot or snapshot_path(data_dir),
-        listen=listen or (Endpoint("127.0.0.1", 5300), Endpoint("::1", 5300)),
+        snapshot=snapshot or snapshot_path(data_dir), listen=endpoints(listen), trusted=public_keys(trusted)
     )
-    offset_seconds = 0.0 if now is None else now.timestamp() - time.time()
-
-    def clock() -> float:
-        return time.time() + offset_seconds
-
-    def ready(endpoints: tuple[Endpoint, ...]) -> None:
-        if as_json:
-            print_json({"listening": [endpoint._asdict() for endpoint in endpoints]})
-        else:
-            places = " and ".join(_written(endpoint) for endpoint in endpoints)
-            click.echo(f"answering on {places} from {settings.snapshot}; Ctrl-C ends")
-
     _check_demo(settings)
-    asyncio.run(_until_told(settings, clock, ready))
+    clock = clock_from(now)
+    until_told(lambda stop: answer(settings, clock, stop, as_json=as_json))
 
 
 def _check_demo(settings: ServerSettings) -> None:
     """Raise ConfigError where a demo's list, whose addresses belong to others now, would be served to strangers."""
-    strangers = [endpoint for endpoint in settings.listen if not ip_address(endpoint.address).is_loopback]
-    if strangers and CurrentSnapshot(settings.snapshot, lambda: 0.0).snapshot.zone.demo:
+    asked = strangers(settings.listen)
+    if asked and CurrentSnapshot(settings.snapshot, lambda: 0.0, settings.trusted).snapshot.zone.demo:
         raise ConfigError(
             f"{settings.snapshot} is a demo's list of old mail; it is served on 127.0.0.1 or ::1 only, "
-            f"not on {strangers[0].address}"
+            f"not on {asked[0].address}"
         )
-
-
-async def _until_told(
-    settings: ServerSettings, clock: Callable[[], float], ready: Callable[[tuple[Endpoint, ...]], None]
-) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    counters = Counters()
-    await serve(settings, stop=stop, ready=ready, clock=clock, counters=counters)
-    click.echo(f"{counters.udp:,} UDP and {counters.tcp:,} TCP queries, {counters.dropped:,} not answered", err=True)
-
-
-def _written(endpoint: Endpoint) -> str:
-    address = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-    return f"{address}:{endpoint.port}"

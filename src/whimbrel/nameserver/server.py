@@ -21,6 +21,7 @@ import msgspec
 from whimbrel.errors import ConfigError
 from whimbrel.nameserver.answer import answer
 from whimbrel.nameserver.current import CurrentSnapshot
+from whimbrel.wire.snapshot import PublicKey
 
 # RFC 7766, section 6.2.3: "of the order of a few seconds"; BIND waits 30, NSD 120, Knot 10.
 TCP_IDLE_SECONDS = 10.0
@@ -46,10 +47,11 @@ class Endpoint(NamedTuple):
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the snapshot lies and where to listen."""
+    """Where the snapshot lies, where to listen, and which keys, if any, are trusted: one of them must have signed."""
 
     snapshot: Path
     listen: tuple[Endpoint, ...] = (Endpoint("127.0.0.1", 0), Endpoint("::1", 0))
+    trusted: tuple[PublicKey, ...] = ()
 
 
 class Counters:
@@ -154,7 +156,7 @@ async def serve(
     `clock` gives seconds since 1970.  Raises SnapshotError where there is no good snapshot to begin with, ConfigError
     where an endpoint cannot be had.
     """
-    current = CurrentSnapshot(settings.snapshot, clock)
+    current = CurrentSnapshot(settings.snapshot, clock, settings.trusted)
     responder = _Responder(current, clock, counters or Counters())
     sockets = _bound(settings.listen)
     async with AsyncExitStack() as stack:
