@@ -7,7 +7,7 @@ from typing import NamedTuple
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline.ingest import is_demo
-from whimbrel.pipeline.places import ledger_path, snapshot_path
+from whimbrel.pipeline.places import ledger_place, snapshot_path
 from whimbrel.publishing import DEMO_TEXTS, TEXTS, build_snapshot, next_serial, previous_serial, write_snapshot
 
 
@@ -38,9 +38,9 @@ def publish(
     path = out or snapshot_path(data_dir)
     with Evidence.open(data_dir) as store:
         demo = is_demo(store)
-    with Ledger.open(ledger_path(data_dir)) as ledger:
-        listings = ledger.listings(now)
     serial = next_serial(now, previous_serial(path))
+    with Ledger.open(ledger_place(data_dir), "append") as ledger:
+        listings = ledger.note_publication(serial, now)
     data = build_snapshot(
         listings,
         zone=zone,
