@@ -7,7 +7,7 @@ from typing import NamedTuple
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline.ingest import is_demo
-from whimbrel.pipeline.places import ledger_path, signing_key_path, snapshot_path
+from whimbrel.pipeline.places import ledger_place, signing_key_path, snapshot_path
 from whimbrel.publishing import DEMO_TEXTS, TEXTS, build_snapshot, next_serial, previous_serial, signing, write_snapshot
 from whimbrel.wire.keyfile import KeyLine
 
@@ -45,9 +45,9 @@ def publish(
     signers = _signers(data_dir, signing_key, now)
     with Evidence.open(data_dir) as store:
         demo = is_demo(store)
-    with Ledger.open(ledger_path(data_dir)) as ledger:
-        listings = ledger.listings(now)
     serial = next_serial(now, previous_serial(path))
+    with Ledger.open(ledger_place(data_dir), "append") as ledger:
+        listings = ledger.note_publication(serial, now)
     data = build_snapshot(
         listings,
         zone=zone,
