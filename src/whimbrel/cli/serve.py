@@ -14,7 +14,8 @@ import click
 from whimbrel.cli.options import Instant, data_option, json_option
 from whimbrel.cli.output import print_json
 from whimbrel.errors import ConfigError
-from whimbrel.nameserver import Counters, Endpoint, ServerSettings, serve
+from whimbrel.model.endpoint import Endpoint, parse_endpoint
+from whimbrel.nameserver import Counters, ServerSettings, serve
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.pipeline.places import snapshot_path
 
@@ -35,10 +36,8 @@ class _Listen(click.ParamType[Endpoint]):
         if isinstance(value, Endpoint):
             return value
         text = str(value)
-        bare = text.startswith("[") or text.count(":") < 2  # an IPv6 address with a port stands in brackets
-        address, _, port = text.rpartition(":") if bare and ":" in text.rpartition("]")[2] else (text, "", "")
         try:
-            return Endpoint(str(ip_address(address.strip("[]"))), int(port) if port else _DNS_PORT)
+            return parse_endpoint(text, _DNS_PORT)
         except ValueError:
             self.fail(f"{text!r} is no address and port; write 127.0.0.1:5300 or [::1]:5300", param, ctx)
 
@@ -80,7 +79,7 @@ def command(
         if as_json:
             print_json({"listening": [endpoint._asdict() for endpoint in endpoints]})
         else:
-            places = " and ".join(_written(endpoint) for endpoint in endpoints)
+            places = " and ".join(str(endpoint) for endpoint in endpoints)
             click.echo(f"answering on {places} from {settings.snapshot}; Ctrl-C ends")
 
     _check_demo(settings)
@@ -107,8 +106,3 @@ async def _until_told(
     counters = Counters()
     await serve(settings, stop=stop, ready=ready, clock=clock, counters=counters)
     click.echo(f"{counters.udp:,} UDP and {counters.tcp:,} TCP queries, {counters.dropped:,} not answered", err=True)
-
-
-def _written(endpoint: Endpoint) -> str:
-    address = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-    return f"{address}:{endpoint.port}"

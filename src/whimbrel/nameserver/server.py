@@ -19,6 +19,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from whimbrel.errors import ConfigError
+from whimbrel.model.endpoint import Endpoint
 from whimbrel.nameserver.answer import answer
 from whimbrel.nameserver.current import CurrentSnapshot
 
@@ -38,15 +39,8 @@ _PORT_ATTEMPTS = 20
 _log = logging.getLogger(__name__)
 
 
-class Endpoint(NamedTuple):
-    """An address and port, for both UDP and TCP; port 0: a free one, the same for all endpoints that say 0."""
-
-    address: str
-    port: int
-
-
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the snapshot lies and where to listen."""
+    """Where the snapshot lies and where to listen, UDP and TCP; all endpoints that say port 0 get the same free one."""
 
     snapshot: Path
     listen: tuple[Endpoint, ...] = (Endpoint("127.0.0.1", 0), Endpoint("::1", 0))

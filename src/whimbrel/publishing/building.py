@@ -76,7 +76,7 @@ class Entries:
         end = int(expires.timestamp())
         tests = [(0x7F000000 | code, 32, len(Code) + _PLACE[code], end) for code in Code]
         return encode(
-            zone=_zone(zone, servers, mailbox, demo=demo),
+            zone=zone_of(zone, servers, mailbox, demo=demo),
             serial=serial,
             born=int(born.timestamp()),
             expires=end,
@@ -114,7 +114,8 @@ def build_snapshot(
     )
 
 
-def _zone(name: str, servers: tuple[str, ...], mailbox: str | None, *, demo: bool) -> Zone:
+def zone_of(name: str, servers: tuple[str, ...], mailbox: str | None, *, demo: bool = False) -> Zone:
+    """Return a zone, as `Entries.snapshot` takes it; raises ConfigError where a name is none."""
     lower = name.rstrip(".").lower()
     zone = Zone(name=lower, servers=servers, mailbox=mailbox or f"hostmaster.{lower}", demo=demo)
     try:
