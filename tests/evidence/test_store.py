@@ -6,7 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,17 @@ def test_rows_are_kept_once(data_dir: Path, made: Any, append: Append) -> None:
         assert append(store, range(5)) == {"observations": 2, "facts": 5}
         assert append(store, range(5)) == {"observations": 0, "facts": 0}
         assert store.observations().num_rows == store.facts().num_rows == 5
+
+
+def test_what_is_learned_after_a_moment_is_counted(data_dir: Path, made: Any, append: Append) -> None:
+    with Evidence.open(data_dir, write=True) as store:
+        assert (store.last_batch(), store.learned_after(made.seen_at(0))) == (0, 0)
+        append(store, range(5))
+        append(store, range(5, 40))
+        learned = store.observations(columns=["learned_at"])["learned_at"].to_pylist()
+        for at in (min(learned) - timedelta(days=1), learned[7], max(learned)):
+            assert store.learned_after(at) == sum(each > at for each in learned)
+        assert store.last_batch() == 2
 
 
 def test_a_failed_batch_leaves_nothing(data_dir: Path, made: Any, append: Append) -> None:

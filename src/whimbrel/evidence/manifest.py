@@ -10,7 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,8 @@ KINDS = ("observations", "facts")
 # The layout of this database itself; together with the columns' version it is the store's version.
 _LAYOUT_VERSION = 1
 VERSION = f"{_LAYOUT_VERSION}.{SCHEMA_VERSION}"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _BUSY_SECONDS = 30.0  # a reader meets a lock only while a log is checkpointed or recovered, which takes far less
 _CACHE_KIBIBYTES = 16_384  # pages of the id index held while appending; the rest spills to the log
@@ -73,6 +75,10 @@ class LiveFile(msgspec.Struct, frozen=True):
             return False
         return day_of(self.seen_first) <= last and first <= day_of(self.seen_last)
 
+    def is_learned_after(self, at: datetime | None) -> bool:
+        """Tell whether a row learned after `at` can be in this file; none is after no moment at all."""
+        return at is not None and self.learned_last is not None and self.learned_last > microseconds_of(at)
+
 
 class KindCounts(msgspec.Struct, frozen=True):
     """How much is stored of one kind of row; `first_day` and `last_day` of `seen_at`."""
@@ -94,6 +100,11 @@ class Counts(msgspec.Struct, frozen=True):
     staged_chunks: int
     ingested_chunks: int
     derived: dict[str, int]
+
+
+def microseconds_of(at: datetime) -> int:
+    """Return an instant as the manifest keeps it."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def day_of(microseconds: int) -> date:
@@ -250,6 +261,10 @@ class Manifest:
         """Return what was remembered under `key`."""
         found = self.db.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
         return None if found is None else str(found[0])
+
+    def last_batch(self) -> int:
+        """Return the number of the last batch; 0 before the first."""
+        return self._one("SELECT coalesce(max(number), 0) FROM batches")
 
     def counts(self, staged_chunks: int) -> Counts:
         """Count what is stored."""

@@ -209,9 +209,27 @@ class Evidence:
         conditions, parameters = undecided(after_batch, decided_until, until)
         with self._manifest.moment():
             files, without = self._manifest.files("observations"), self._manifest.superseded()
-        if decided_until is None:
-            files = [file for file in files if file.last_batch > after_batch]
+        files = [file for file in files if file.last_batch > after_batch or file.is_learned_after(decided_until)]
         return self._queries.in_order(conditions=conditions, parameters=parameters, files=files, without=without)
+
+    def learned_after(self, at: datetime) -> int:
+        """Count the observations learned after a moment."""
+        with self._manifest.moment():
+            files, without = self._manifest.files("observations"), self._manifest.superseded()
+        files = [file for file in files if file.is_learned_after(at)]
+        rows = self._queries.select(
+            "observations",
+            columns=["learned_at"],
+            conditions=["learned_at > $at"],
+            parameters={"at": at},
+            files=files,
+            without=without,
+        )
+        return sum(batch.num_rows for batch in rows)
+
+    def last_batch(self) -> int:
+        """Return the number of the last batch; 0 before the first."""
+        return self._manifest.last_batch()
 
     def query(self, sql: str, parameters: Mapping[str, object] = _NO_PARAMETERS) -> pa.Table:
         """Return the answer to a query in SQL, with parameters as `$name`.

@@ -179,6 +179,15 @@ class Ledger:
         with self._engine.connect() as connection:
             return [_listing(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
 
+    def count_listed(self, now: datetime) -> int:
+        """Count the listings in force at `now`."""
+        last = self._last_event_at()
+        if last is not None and now < last:
+            return len(self.listings(now))
+        query = sql.select(sql.func.count()).select_from(_LISTING).where(_LISTING.c.until > _micros(now))
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def _last_event_at(self) -> datetime | None:
         with self._engine.connect() as connection:
             at = connection.execute(sql.select(sql.func.max(_EVENT.c.at))).scalar()

@@ -109,13 +109,13 @@ class Decider:
         return events
 
     def expire(self, now: datetime) -> list[Event]:
-        """End the listings whose time has come by `now`, each dated at its own end; the clock moves up to `now`."""
-        self.clock = max(self.clock, now)
+        """End the listings whose time has come by `now`, each dated at its end; the clock moves up to these ends."""
         events = []
         while self._ends and self._ends[0][0] <= now:
             end, target = heapq.heappop(self._ends)
             state: HostState | NetworkState | None = self.hosts.get(target) or self.networks.get(target)
             if state is not None and state.standing.state == "listed" and state.standing.until == end:
+                self.clock = max(self.clock, end)
                 events.append(
                     lifecycle.ended(
                         state.standing, target, end, self.rule_version, change="expired", why="its term is over"
@@ -125,8 +125,8 @@ class Decider:
         return events
 
     def allow(self, targets: Iterable[str]) -> list[Event]:
-        """Never list these (addresses, networks: own servers, the operator's allow list); end their listings."""
-        self._allowed += [ipaddress.ip_network(target, strict=False) for target in targets]
+        """Never list these and no others (own servers, the operator's allow list); end the listings they have."""
+        self._allowed = [ipaddress.ip_network(target, strict=False) for target in targets]
         self._near_allowed.clear()
         events = []
         states: dict[str, HostState | NetworkState] = {**self.hosts, **self.networks}

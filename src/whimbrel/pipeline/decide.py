@@ -4,10 +4,12 @@ One transaction holds a run's events, the working state they leave behind, and t
 so a run that dies decides nothing, and the next one decides all of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -56,36 +58,136 @@ def check_profile(data_dir: Path, profile: str | None) -> None:
         )
 
 
-def decide(store: Evidence, data_dir: Path, now: datetime, profile: str | None = None) -> Decided:
-    """Decide what is not decided yet and was learned by `now`, or by the latest `now` of an earlier run.
+class Deciding:
+    """The ledger open and the working state in memory, for one run of decisions or for a long one; a context manager.
 
-    Time does not go back: what comes in late is decided when it comes.
+        with Deciding.open(data_dir, profile) as deciding:
+            deciding.decide(store, now)  # as often as evidence came in
+            deciding.expire(now)  # as often as time passed
+
+    Each call is one transaction of the ledger that holds what it touched and nothing else; a call that changed nothing
+    writes nothing.  Where a call fails, the ledger is as it was, and the next call takes its state up from there anew.
     """
-    with Ledger.open(ledger_path(data_dir), "write") as ledger:
-        recorded = ledger.mark()
-        mark = None if recorded is None else msgspec.msgpack.decode(recorded[0], type=Mark)
-        settings = settings_of(recorded[1] if recorded else profile or DEFAULT_PROFILE)
-        decider = Decider(settings)
-        decider.loads(ledger.load_state())
-        events = decider.allow(own_networks(store))
-        reached = Mark(store.counts().batches, now if mark is None else max(now, mark.until))
-        batches = store.in_decision_order(
-            after_batch=mark.batch if mark else 0, decided_until=mark.until if mark else None, until=reached.until
-        )
-        decided = 0
-        for batch in batches:
-            decided += batch.num_rows
-            for row in seen_from_table(batch):
-                events += decider.decide(row)
-        ledger.commit(
+
+    def __init__(self, ledger: Ledger, profile: str | None = None) -> None:
+        self._ledger = ledger
+        self._profile = profile
+        self._memory: _Memory | None = None
+
+    @classmethod
+    def open(cls, data_dir: Path, profile: str | None = None) -> Self:
+        """Open the ledger of a store for writing, made where there is none; `profile` is that of a new ledger.
+
+        Raises StoreError where the ledger cannot be opened, ConfigError for a profile that does not exist.
+        """
+        deciding = cls(Ledger.open(ledger_path(data_dir), "write"), profile)
+        try:
+            deciding._recalled()
+        except BaseException:
+            deciding.close()
+            raise
+        return deciding
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._ledger.close()
+
+    def decide(self, store: Evidence, now: datetime) -> Decided:
+        """Decide what is not decided yet and was learned by `now`, or by the latest `now` of an earlier run.
+
+        Time does not go back: what comes in late is decided when it comes.  Raises StoreError.
+        """
+        with self._transaction() as memory:
+            mark = memory.mark
+            reached = Mark(store.last_batch(), now if mark is None else max(now, mark.until))
+            events = memory.allow(own_networks(store))
+            batches = store.in_decision_order(
+                after_batch=mark.batch if mark else 0, decided_until=mark.until if mark else None, until=reached.until
+            )
+            decided = 0
+            for batch in batches:
+                decided += batch.num_rows
+                for row in seen_from_table(batch):
+                    events += memory.decider.decide(row)
+            if mark is None or decided or events or reached.batch != mark.batch:
+                self._commit(memory, events, reached)
+        waiting = store.learned_after(reached.until)
+        in_force = self._ledger.count_listed(now)
+        profile = memory.decider.settings.profile
+        return Decided(profile, decided, waiting, len(events), *_changed(events), in_force)
+
+    def expire(self, now: datetime) -> int:
+        """End the listings whose term is over by `now`, each dated at its own end; return how many ended.
+
+        For a clock that runs, when no observation comes that would end them.  A listing past its end is in no list
+        anyway; this enters the end in the log.  Decisions go on from the latest of these ends, so do not call it with a
+        `now` that evidence still to be decided may lie before: a replay of old mail has no use for it.
+        """
+        with self._transaction() as memory:
+            events = memory.decider.expire(now)
+            if events:
+                self._commit(memory, events, memory.mark or Mark(0, now))
+        return len(events)
+
+    def _recalled(self) -> "_Memory":
+        """Return the working state, loaded where it is not in memory."""
+        if self._memory is None:
+            recorded = self._ledger.mark()
+            decider = Decider(settings_of(recorded[1] if recorded else self._profile or DEFAULT_PROFILE))
+            decider.loads(self._ledger.load_state())
+            mark = None if recorded is None else msgspec.msgpack.decode(recorded[0], type=Mark)
+            self._memory = _Memory(decider, mark)
+        return self._memory
+
+    @contextmanager
+    def _transaction(self) -> Iterator["_Memory"]:
+        """Give the working state to be changed; at an exception it is forgotten, for the ledger does not have it."""
+        try:
+            yield self._recalled()
+        except BaseException:
+            self._memory = None
+            raise
+
+    def _commit(self, memory: "_Memory", events: Sequence[Event], mark: Mark) -> None:
+        settings = memory.decider.settings
+        self._ledger.commit(
             events,
-            decider.dumps(),
-            msgspec.msgpack.encode(reached),
+            memory.decider.dumps(),
+            msgspec.msgpack.encode(mark),
             profile=settings.profile,
             rule_version=settings.rule_version,
         )
-        in_force = len(ledger.listings(now))
-    return Decided(settings.profile, decided, _waiting(store, reached.until), len(events), *_changed(events), in_force)
+        memory.mark = mark
+
+
+class _Memory:
+    """What a ledger holds for deciding on: the policy's state, the mark, and what is never listed."""
+
+    def __init__(self, decider: Decider, mark: Mark | None) -> None:
+        self.decider = decider
+        self.mark = mark
+        self._allowed: list[str] = []
+
+    def allow(self, networks: list[str]) -> list[Event]:
+        """Never list these; looking through all listings for them is worth its time only when they changed."""
+        if networks == self._allowed:
+            return []
+        self._allowed = networks
+        return self.decider.allow(networks)
+
+
+def decide(store: Evidence, data_dir: Path, now: datetime, profile: str | None = None) -> Decided:
+    """Run `Deciding.decide` once, over a ledger opened for it."""
+    with Deciding.open(data_dir, profile) as deciding:
+        return deciding.decide(store, now)
 
 
 def settings_of(profile: str) -> Settings:
@@ -93,11 +195,6 @@ def settings_of(profile: str) -> Settings:
     if profile not in PROFILES:
         raise ConfigError(f"there is no profile {profile!r}; it is one of {', '.join(PROFILES)}")
     return PROFILES[profile]
-
-
-def _waiting(store: Evidence, until: datetime) -> int:
-    found = store.query("SELECT count(*) AS rows FROM observations WHERE learned_at > $until", {"until": until})
-    return int(found["rows"][0].as_py())
 
 
 def _changed(events: Iterable[Event]) -> tuple[int, int]:
