@@ -94,9 +94,9 @@ def test_entries_kept_change_by_change_give_the_same_bytes_as_the_listings_they_
     entries.put("198.51.100.0/24", Code.NETWORK, BORN + timedelta(hours=1))
     entries.put("2001:db8::/64", Code.SNOWSHOE, BORN + timedelta(hours=1))
     entries.put("192.0.2.9", Code.SPAM_SOURCE, BORN + timedelta(hours=1))
-    entries.drop("192.0.2.9")
-    entries.drop("2001:db8::/64")
-    entries.drop("203.0.113.1")
+    assert entries.drop("192.0.2.9") == NOW + 3600
+    assert entries.drop("2001:db8::/64") == NOW + 3600
+    assert entries.drop("203.0.113.1") is None
     left = [listing("192.0.2.1", Code.INFECTED, 7200), listing("198.51.100.0/24", Code.NETWORK)]
     kept = entries.snapshot(zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
     assert kept == build_snapshot(left, zone="bl.example", serial=1, born=BORN, expires=EXPIRES)

@@ -27,6 +27,7 @@ COMMANDS = {
     "publish": "Write the snapshot that name servers serve.",
     "export": "Write the list for other programs: rbldnsd, RPZ, firewalls, Postfix, STIX, MISP.",
     "serve": "Answer DNS queries from the snapshot.",
+    "run": "Watch, read, decide, publish and answer, until told to end.",
     "config": "Check a settings file, or show the settings.",
     "simulate": "Make observations of a simulated world with planted truth.",
 }

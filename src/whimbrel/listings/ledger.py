@@ -201,6 +201,21 @@ class Ledger:
         with self._engine.connect() as connection:
             return [_event(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
 
+    def changes(self, after: int) -> tuple[int, list[Event]]:
+        """Return the events numbered above `after`, oldest first, and the number of the last one there is.
+
+        For a reader that keeps the list in memory: it takes `listings` once, then what changed.
+        """
+        query = sql.select(_EVENT).where(_EVENT.c.number > after).order_by(_EVENT.c.number)
+        with self._engine.connect() as connection:
+            rows = [row._mapping for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+        return (rows[-1]["number"] if rows else after), [_event(row) for row in rows]
+
+    def last_change(self) -> int:
+        """Return the number of the last event; 0 before the first."""
+        with self._engine.connect() as connection:
+            return int(connection.execute(sql.select(sql.func.coalesce(sql.func.max(_EVENT.c.number), 0))).scalar_one())
+
     def counts(self) -> tuple[int, int]:
         """Return how many events the log has, and of how many targets."""
         with self._engine.connect() as connection:

@@ -9,6 +9,6 @@ means), `current.py` (taking up a new snapshot) and `server.py` (sockets).
 
 from whimbrel.model.endpoint import Endpoint
 from whimbrel.nameserver.answer import answer
-from whimbrel.nameserver.server import Counters, ServerSettings, serve
+from whimbrel.nameserver.server import Bound, Counters, ServerSettings, adopt, bind, serve
 
-__all__ = ["Counters", "Endpoint", "ServerSettings", "answer", "serve"]
+__all__ = ["Bound", "Counters", "Endpoint", "ServerSettings", "adopt", "answer", "bind", "serve"]

@@ -51,10 +51,10 @@ class Entries:
         family, key, prefix = _target(target)
         self._rows[family][target] = (key, prefix, _PLACE[code], int(until.timestamp()))
 
-    def drop(self, target: str) -> None:
-        """Take a target off, if it is on."""
-        for rows in self._rows.values():
-            rows.pop(target, None)
+    def drop(self, target: str) -> int | None:
+        """Take a target off; return when its listing would have ended (seconds since 1970), None if it is not on."""
+        row = self._rows[4].pop(target, None) or self._rows[6].pop(target, None)
+        return None if row is None else row[3]
 
     def snapshot(
         self,
