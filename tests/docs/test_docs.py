@@ -31,7 +31,7 @@ COMMANDS_DOC = TEXTS["docs/commands.md"]
 ARCHITECTURE = TEXTS["docs/architecture.md"]
 SHARED = ("--data", "--json", "--now", "--help", "--version")  # explained once, for all commands
 TABLE_COMMANDS = ("hosts", "campaigns", "listings", "links")
-STORELESS_COMMANDS = {"simulate"}
+STORELESS_COMMANDS = {"config", "simulate"}
 
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -345,8 +345,10 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         found[" ".join([name, *arguments[:1]]) if "--by-network" in arguments else name] = json.loads(
             result.stdout.splitlines()[0]
         )
+    settings = CliRunner().invoke(command_of("config"), ["show", *data])
     truth = CliRunner().invoke(command_of("simulate"), [str(ROOT / "worlds/demo.toml"), "--truth"])
     return found | {
+        "config": json.loads(settings.stdout.splitlines()[0]),
         "simulate": json.loads(truth.stdout.splitlines()[0]),
         "links": dict.fromkeys(VERDICTS.names),  # what it prints is held to these by tests/cli/test_links.py
         "link": dict.fromkeys(field.name for field in msgspec.structs.fields(LinkExplanation)),
@@ -361,7 +363,7 @@ def documented_keys(name: str, introduction: str) -> list[str]:
     return re.findall(r"`(\w+)`", found[1])
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"serve", "mirror", "campaigns"}])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"serve", "run", "mirror", "campaigns"}])
 def test_json_keys_are_those_printed(name: str, printed: dict[str, dict[str, Any]]) -> None:
     assert sorted(documented_keys(name, "JSON keys")) == sorted(printed[name])
 

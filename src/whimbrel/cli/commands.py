@@ -30,6 +30,8 @@ COMMANDS = {
     "mirror": "Keep a signed list that others publish, and answer from it.",
     "key": "Make, exchange and show the keys that sign the list, and those that hash recipients.",
     "check": "Read all of a store and say what is wrong with it.",
+    "run": "Watch, read, decide, publish and answer, until told to end.",
+    "config": "Check a settings file, or show the settings.",
     "simulate": "Make observations of a simulated world with planted truth.",
 }
 

@@ -66,6 +66,29 @@ def data_option(function: _Function) -> _Function:
     )(function)
 
 
+def config_option(function: _Function) -> _Function:
+    """Add `--config FILE`: the settings file."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="WHIMBREL_CONFIG",
+        help="The settings file (or set WHIMBREL_CONFIG) [whimbrel.toml in the store, if it is there].",
+    )(function)
+
+
+def settings_file(context: click.Context, named: Path | None, data_dir: Path) -> tuple[Path | None, Path | None]:
+    """Return the settings file, if there is one, and the data folder, if the command line names it.
+
+    What `WHIMBREL_DATA` says is left to the settings, which know it as their own variable.
+    """
+    from whimbrel.pipeline.config import CONFIG_FILE  # noqa: PLC0415 - for two commands only
+
+    default = data_dir / CONFIG_FILE
+    told = context.get_parameter_source("data_dir") is click.core.ParameterSource.COMMANDLINE
+    return named or (default if default.exists() else None), data_dir if told else None
+
+
 def json_option(function: _Function) -> _Function:
     """Add `--json`: for machines."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(function)

@@ -5,16 +5,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
 from whimbrel.errors import SnapshotError, StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.evidence.checking import RESTORE, Finding, check_sqlite
 from whimbrel.evidence.checking import check as check_evidence
 from whimbrel.evidence.store import STORE_FOLDER
 from whimbrel.listings.ledger import Ledger, replayed
-from whimbrel.pipeline.decide import Mark
-from whimbrel.pipeline.places import ledger_path, signing_key_path, snapshot_path
+from whimbrel.pipeline.places import LEDGER_URL_FILE, ledger_place, signing_key_path, snapshot_path
 from whimbrel.publishing import signing
 from whimbrel.wire.keyfile import KeyLine
 from whimbrel.wire.snapshot import Snapshot
@@ -39,25 +36,28 @@ def is_sound(findings: list[Finding]) -> bool:
 
 
 def _ledger(data_dir: Path) -> Iterator[Finding]:
-    path = ledger_path(data_dir)
-    if not path.exists():
-        if batches := _batches(data_dir):
-            yield Finding("note", path.name, f"is not there, and {batches:,} batches are not decided", "ingest again")
-        return
-    broken = list(check_sqlite(path))
-    yield from broken
-    if broken:
-        return
+    place = ledger_place(data_dir)
+    name = place.name if isinstance(place, Path) else LEDGER_URL_FILE
+    if isinstance(place, Path) and place.exists():
+        broken = list(check_sqlite(place))
+        yield from broken
+        if broken:
+            return
+    batches = _batches(data_dir)
     try:
-        with Ledger.open(path) as ledger:
-            yield from _decisions(ledger, path.name, _batches(data_dir))
+        ledger = Ledger.find(place)
+        if ledger is not None:
+            with ledger:
+                yield from _decisions(ledger, name, batches)
+        elif batches:
+            yield Finding("note", name, f"is not there, and {batches:,} batches are not decided", "ingest again")
     except StoreError as error:
-        yield Finding("wrong", path.name, str(error), RESTORE)
+        yield Finding("wrong", name, str(error), RESTORE)
 
 
 def _decisions(ledger: Ledger, place: str, batches: int | None) -> Iterator[Finding]:
     """Yield where the list is not what the log says, or the log has decided what evidence does not hold."""
-    events, recorded = ledger.history(), ledger.mark()
+    events, last = ledger.history(), ledger.last_run()
     if events:
         at = max(event.at for event in events)
         kept = {listing.target: listing for listing in ledger.listings(at)}
@@ -65,10 +65,10 @@ def _decisions(ledger: Ledger, place: str, batches: int | None) -> Iterator[Find
         if differ := sorted(target for target in kept | told if kept.get(target) != told.get(target)):
             some = ", ".join(differ[:3])
             yield Finding("wrong", place, f"the list is not what its log says of {len(differ):,}: {some}", RESTORE)
-        if recorded is None:
+        if last is None:
             yield Finding("wrong", place, "has events, and does not say up to where evidence is decided", RESTORE)
-    if recorded is not None and batches is not None:
-        decided = msgspec.msgpack.decode(recorded[0], type=Mark).batch
+    if last is not None and batches is not None:
+        decided = last.batch
         if decided > batches:
             problem = (
                 f"is decided up to batch {decided}, and the evidence ends at {batches}: what comes would be left out"

@@ -92,6 +92,12 @@ class Ledger:
             connection.execute(sql.insert(PUBLICATION), [row])
             return _listings(connection, born, None)
 
+    def note_published(self, serial: int, born: datetime, last_event: int) -> None:
+        """Note that a snapshot was cut at `born` from a list kept by `changes`, which had come to `last_event`."""
+        with self._found.writing() as connection:
+            row = {"serial": serial, "born": rows.micros(born), "last_event": last_event}
+            connection.execute(sql.insert(PUBLICATION), [row])
+
     # Reading
 
     def last_run(self) -> Run | None:
@@ -164,6 +170,21 @@ class Ledger:
             query = query.where(EVENT.c.target == target)
         with self._found.reading() as connection:
             return [rows.event(row) for row in connection.execute(query).mappings()]
+
+    def changes(self, after: int) -> tuple[int, list[Event]]:
+        """Return the events numbered above `after`, oldest first, and the number of the last one there is.
+
+        For a reader that keeps the list in memory: it takes `listings` once, then what changed.
+        """
+        query = sql.select(EVENT).where(EVENT.c.number > after).order_by(EVENT.c.number)
+        with self._found.reading() as connection:
+            found = connection.execute(query).mappings().all()
+        return (found[-1]["number"] if found else after), [rows.event(row) for row in found]
+
+    def last_change(self) -> int:
+        """Return the number of the last event; 0 before the first."""
+        with self._found.reading() as connection:
+            return _last_event(connection)
 
     def counts(self) -> tuple[int, int]:
         """Return how many events the log has, and of how many targets."""
