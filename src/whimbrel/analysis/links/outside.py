@@ -102,16 +102,21 @@ def told_units(units: ir.Table, holders: ir.Table) -> ir.Table:
     return joined.select("unit", "lease", "told", "ends")
 
 
-def observed(guessed: ir.Table, seen: ir.Table, told: ir.Table, span: Span) -> ir.Table:
-    """Return `units.observed` with what leases tell: told units to their end, others not beyond the next told lease."""
+def observed(guessed: ir.Table, seen: ir.Table, told: ir.Table, firsts: ir.Table, span: Span) -> ir.Table:
+    """Return `units.observed` with what leases tell: told units to their end, others not beyond the next told lease.
+
+    Told units have rows only in windows in which anything was sent for the first time: no other comes to a cell, and
+    leases can go on for years after the last observation.
+    """
     bounds = told.select("told", "ends", told_unit="unit")
     bounded = guessed.left_join(bounds, guessed.unit == bounds.told_unit)
     bounded = bounded.filter(bounded.told_unit.isnull() | (~bounded.told & (bounded.window <= bounded.ends))).select(
         *guessed.columns
     )
-    windows = ibis.array([ibis.literal(window, "int64") for window in range(span.first, span.last + 1)])
-    whole = told.filter(told.told).mutate(window=windows.unnest())
-    whole = whole.filter(whole.window > whole.lease, whole.window <= whole.ends)
+    windows = firsts.select(window="first").distinct()
+    windows = windows.filter(windows.window.between(span.first, span.last))
+    whole = told.filter(told.told)
+    whole = whole.join(windows, [windows.window > whole.lease, windows.window <= whole.ends])
     before = seen.select("volume", seen_unit="unit", next_window=seen.window + 1)
     placed = whole.left_join(before, [whole.unit == before.seen_unit, whole.window == before.next_window])
     placed = placed.select("unit", "window", volume=placed.volume.fill_null(0).cast("int64"))

@@ -46,8 +46,9 @@ def known(rows: ir.Table, settings: Settings, last: int, keep: Keep, outside: Ou
     """Return what the dated observations tell up to window `last`; `keep` has the backend compute a table once."""
     rows, holders = rows.filter(rows.window <= last), None
     if outside.leases is not None:
-        spans = keep(outside_of.spans(ibis.memtable(outside.leases)))
-        rows, holders = outside_of.held(rows, spans), keep(outside_of.holders(spans))
+        # Laid out once, by Ibis's default engine: what is made of no observations belongs to no engine that holds them.
+        spans = ibis.memtable(outside_of.spans(ibis.memtable(outside.leases)).to_pyarrow())
+        rows, holders = outside_of.held(rows, spans), ibis.memtable(outside_of.holders(spans).to_pyarrow())
     seen = units_of.host_windows(rows, settings)
     leased = keep(seen if holders is None else outside_of.unsplit(seen, holders))
     begun = units_of.beginnings(leased)
@@ -75,7 +76,7 @@ def cells(facts: Known, settings: Settings, span: Span, keep: Keep) -> list[ir.T
     """Return the cells of each arm in the windows of the span."""
     observed = units_of.observed(facts.seen, settings, span)
     if facts.told is not None:
-        observed = outside_of.observed(observed, facts.seen, facts.told, span)
+        observed = outside_of.observed(observed, facts.seen, facts.told, facts.firsts, span)
     observed = keep(observed)
     by_family = keep(_at_risk_by_family(facts, observed))
     everyone = keep(_at_risk_all(facts, observed))
