@@ -30,6 +30,8 @@ COMMANDS = {
     "mirror": "Keep a signed list that others publish, and answer from it.",
     "key": "Make, exchange and show the keys that sign the list, and those that hash recipients.",
     "check": "Read all of a store and say what is wrong with it.",
+    "backup": "Copy a store, as it is at one moment, while it is in use.",
+    "restore": "Put a store back from a backup.",
     "simulate": "Make observations of a simulated world with planted truth.",
 }
 
