@@ -14,7 +14,7 @@ from whimbrel.evidence.copying import (
     Copied,
     MomentPassedError,
     copy_database,
-    copy_keys,
+    copy_file,
     copy_moment,
     copy_staged,
     moment,
@@ -94,7 +94,7 @@ def test_a_chunk_is_in_staging_or_in_the_manifest_whenever_it_is_appended(
                 batch.facts(table)
         with moment(folder / "manifest.sqlite") as manifest:
             copy_moment(folder, manifest, goal, None, link=False)
-        copy_keys(folder, goal)
+        copy_file(folder / "recipients.key", goal / "recipients.key")
     assert [path.name for path in (goal / "staging").iterdir()] == ["chunk.arrow"]
     with Evidence.open(data_dir / "copy", write=True) as store:
         assert store.staged_keys() == []

@@ -18,7 +18,6 @@ from typing import NamedTuple
 from whimbrel.errors import StoreError
 from whimbrel.evidence.derived import DERIVED_FOLDER
 from whimbrel.evidence.files import storing, sync_folder
-from whimbrel.evidence.keys import KEY_FILE
 from whimbrel.evidence.manifest import KINDS, MANIFEST_FILE
 from whimbrel.evidence.staging import DRAFT, STAGING_FOLDER, STAGING_SUFFIX
 
@@ -115,16 +114,6 @@ def copy_moment(folder: Path, manifest: sqlite3.Connection, goal: Path, earlier:
             sync_folder(each)
         sync_folder(goal)
     return Copied(len(rows), copied, copied_bytes)
-
-
-def copy_keys(folder: Path, goal: Path) -> bool:
-    """Copy the key file, if there is one; call it last, so that it has every key that rows name."""
-    if not (folder / KEY_FILE).exists():
-        return False
-    with storing(goal / KEY_FILE):
-        copy_file(folder / KEY_FILE, goal / KEY_FILE)
-        sync_folder(goal)
-    return True
 
 
 def copy_file(source: Path, goal: Path) -> None:

@@ -3,7 +3,8 @@
 Two databases have to fit each other.  The ledger says up to which batch evidence is decided; were its copy ahead of
 the manifest's, the batches between would never be decided.  So the ledger's moment begins first, and the manifest's
 right after, before a byte of either is copied: a batch committed in between is one that waits to be decided, as after
-a run that died there, and the next `ingest` decides it.  What people decide (remove, allow) is in the ledger alone.
+a run that died there, and the next `ingest` decides it.  The list is copied before both, so that it is not of later
+decisions than the ledger has; the keys after both, since rows name them.
 
 Each backup is a folder of its own below the goal, named by its time.  Files that an earlier one has are linked to it,
 so each costs what is new; it is built beside and renamed, so that a backup is there whole or not at all.
@@ -32,6 +33,7 @@ from whimbrel.pipeline.places import LEDGER_FILE, RECIPIENTS_KEY_FILE, SIGNING_K
 # A merge that strikes files out and an hour's grace would have to end within each of so many copies.
 _ATTEMPTS = 3
 NOTE_FILE = "backup.json"
+_KEY_FILES = (f"{STORE_FOLDER}/{RECIPIENTS_KEY_FILE}", SIGNING_KEY_FILE)
 _DRAFT, _REMOVED = ".new-", ".removed-"
 
 
@@ -72,7 +74,8 @@ def back_up(data_dir: Path, goal: Path, *, keys: bool = True, link: bool = False
         with storing(draft):
             note = Note(at=at, whimbrel=__version__, keys=bool(kept_keys))
             write_bytes(draft / NOTE_FILE, msgspec.json.encode(note))
-            sync_folder(draft)
+            for folder in (draft / STORE_FOLDER, draft):
+                sync_folder(folder)
             draft.rename(goal / _name(at))
             sync_folder(goal)
         removed = _remove_old(goal, keep)
@@ -98,23 +101,32 @@ def _copy(data_dir: Path, draft: Path, earlier: Path | None, *, keys: bool, link
     folder, home = data_dir / STORE_FOLDER, draft / STORE_FOLDER
     shutil.rmtree(draft, ignore_errors=True)
     copying.copy_staged(folder, home)
+    _copy_if_there(data_dir, draft, SNAPSHOT_FILE)
     with ExitStack() as stack:
-        ledger = ledger_path(data_dir)  # a ledger on a database server has its own backup: pg_dump, before this
-        decided = stack.enter_context(copying.moment(ledger)) if ledger.exists() else None
+        ledger = _ledger_file(data_dir)
+        decided = None if ledger is None else stack.enter_context(copying.moment(ledger))
         manifest = stack.enter_context(copying.moment(folder / MANIFEST_FILE))
         if decided is not None:
             copying.copy_database(decided, draft / LEDGER_FILE)
         copied = copying.copy_moment(
             folder, manifest, home, None if earlier is None else earlier / STORE_FOLDER, link=link
         )
-    kept = [f"{STORE_FOLDER}/{RECIPIENTS_KEY_FILE}"] if keys and copying.copy_keys(folder, home) else []
-    with storing(draft):
-        if keys and (data_dir / SIGNING_KEY_FILE).exists():
-            copying.copy_file(data_dir / SIGNING_KEY_FILE, draft / SIGNING_KEY_FILE)
-            kept.append(SIGNING_KEY_FILE)
-        if (data_dir / SNAPSHOT_FILE).exists():
-            copying.copy_file(data_dir / SNAPSHOT_FILE, draft / SNAPSHOT_FILE)
+    kept = [name for name in _KEY_FILES if keys and _copy_if_there(data_dir, draft, name)]
     return copied, kept
+
+
+def _ledger_file(data_dir: Path) -> Path | None:
+    """Return the file of the ledger; None where there is none: nothing was decided, or a database server has it."""
+    path = ledger_path(data_dir)
+    return path if path.exists() else None
+
+
+def _copy_if_there(data_dir: Path, draft: Path, name: str) -> bool:
+    if not (data_dir / name).exists():
+        return False
+    with storing(draft / name):
+        copying.copy_file(data_dir / name, draft / name)
+    return True
 
 
 @contextmanager
