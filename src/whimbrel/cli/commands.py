@@ -32,6 +32,8 @@ COMMANDS = {
     "check": "Read all of a store and say what is wrong with it.",
     "run": "Watch, read, decide, publish and answer, until told to end.",
     "config": "Check a settings file, or show the settings.",
+    "backup": "Copy a store, as it is at one moment, while it is in use.",
+    "restore": "Put a store back from a backup.",
     "simulate": "Make observations of a simulated world with planted truth.",
 }
 

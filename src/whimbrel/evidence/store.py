@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from whimbrel.errors import StoreError
 from whimbrel.evidence import compaction, derived
 from whimbrel.evidence.batch import Batch
 from whimbrel.evidence.compaction import CompactionReport
@@ -33,6 +34,7 @@ from whimbrel.evidence.staging import STAGING_FOLDER, Staging, facts_table
 from whimbrel.model.reading import Reading
 
 STORE_FOLDER = "evidence"
+RESTORING = ".restoring"  # in the data folder, while a backup is being put in the place of what was there
 _NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -54,6 +56,8 @@ class Evidence:
         Raises StoreError where there is no store to read, another writer is at work, or the schema version differs.
         """
         folder = data_dir / STORE_FOLDER
+        if (data_dir / RESTORING).exists():
+            raise StoreError(f"a restore into {data_dir} has not ended: wait, or run `whimbrel restore --force` again")
         if not write:
             return cls(folder, Manifest(folder, write=False), None)
         with storing(folder, "make"):

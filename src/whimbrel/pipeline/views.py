@@ -149,6 +149,7 @@ def _snapshot_status(data_dir: Path, now: datetime) -> Row | None:
     path = snapshot_path(data_dir)
     try:
         snapshot = Snapshot(path.read_bytes())
+        signatures = list(snapshot.signatures())
     except FileNotFoundError:
         return None
     except SnapshotError as error:
@@ -158,6 +159,7 @@ def _snapshot_status(data_dir: Path, now: datetime) -> Row | None:
         "zone": snapshot.zone.name,
         "serial": snapshot.serial,
         "entries": len(snapshot),
+        "signatures": signatures,
         "age_seconds": int(now.timestamp()) - snapshot.born,
         "expires_in_seconds": snapshot.expires - int(now.timestamp()),
     }
