@@ -32,6 +32,7 @@ ARCHITECTURE = TEXTS["docs/architecture.md"]
 SHARED = ("--data", "--json", "--now", "--help", "--version")  # explained once, for all commands
 TABLE_COMMANDS = ("hosts", "campaigns", "listings", "links")
 STORELESS_COMMANDS = {"simulate"}
+TIMELESS_COMMANDS = {"rebuild"}
 
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -122,7 +123,8 @@ def test_what_commands_share_is_shared() -> None:
     tables = set(re.findall(r"^\| `(--[a-z-]+)", section(COMMANDS_DOC, "Tables"), re.MULTILINE))
     for name in COMMANDS:
         existing = {spelling for option in options_of(name) for spelling in option.opts}
-        assert (shared <= existing) == (name not in STORELESS_COMMANDS)
+        assert (shared <= existing) == (name not in STORELESS_COMMANDS | TIMELESS_COMMANDS)
+        assert (shared - {"--now"} <= existing) == (name not in STORELESS_COMMANDS)
         assert (tables <= existing) == (name in TABLE_COMMANDS)
 
 
@@ -327,8 +329,10 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         ("publish",),
         ("export", "plain", "--out", str(folder / "plain")),
         ("status",),
+        ("rebuild",),
     ):
-        result = CliRunner().invoke(command_of(name), [*arguments, *NOW, *data], catch_exceptions=False)
+        now = () if name in TIMELESS_COMMANDS else NOW
+        result = CliRunner().invoke(command_of(name), [*arguments, *now, *data], catch_exceptions=False)
         found[" ".join([name, *arguments[:1]]) if "--by-network" in arguments else name] = json.loads(
             result.stdout.splitlines()[0]
         )

@@ -11,7 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
-from whimbrel.errors import ConfigError
+import msgspec
+from msgspec.structs import replace
+
+from whimbrel.errors import ConfigError, StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger, LedgerMovedError
 from whimbrel.listings.policy import Decider
@@ -156,7 +159,8 @@ class Deciding:
         last = self._ledger.last_run()
         if self._memory is None or self._memory.run != last:
             decider = Decider(settings_of(last.profile if last else self._profile or DEFAULT_PROFILE))
-            decider.loads(self._ledger.load_state())
+            _load(decider, self._ledger)
+            last = under_rules(self._ledger, last, decider.rule_version)
             self._memory = _Memory(decider, last, [allowed.target for allowed in self._ledger.allowed()])
         return self._memory
 
@@ -217,6 +221,24 @@ def decide(store: Evidence, data_dir: Path, now: datetime, profile: str | None =
     """Run `Deciding.decide` once, over a ledger opened for it."""
     with Deciding.open(data_dir, profile) as deciding:
         return deciding.decide(store, now)
+
+
+def under_rules(ledger: Ledger, last: Run | None, rule_version: str) -> Run | None:
+    """Return the last run, after which decisions go on by these rules.
+
+    Where that run's were others, a run of kind `earlier` keeps the working state: what led to it cannot be made again.
+    """
+    if last is None or last.rule_version == rule_version:
+        return last
+    kept = replace(last, kind="earlier", number=last.number + 1, rule_version=rule_version, decided=0)
+    return ledger.commit(kept)
+
+
+def _load(decider: Decider, ledger: Ledger) -> None:
+    try:
+        decider.loads(ledger.load_state())
+    except msgspec.MsgspecError as error:
+        raise StoreError("the ledger's working state is damaged: run `whimbrel rebuild --write`") from error
 
 
 def settings_of(profile: str) -> Settings:
