@@ -329,6 +329,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         ("publish",),
         ("export", "plain", "--out", str(folder / "plain")),
         ("status",),
+        ("remove", "192.0.2.1", "--why", "x"),
+        ("allow", "192.0.2.0/24", "--owner", "x", "--why", "x"),
         ("rebuild",),
     ):
         now = () if name in TIMELESS_COMMANDS else NOW

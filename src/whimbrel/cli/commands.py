@@ -24,6 +24,8 @@ COMMANDS = {
     "links": "Test which families of worms and which campaigns are connected.",
     "link": "Test one family and one campaign, and show everything behind the verdict.",
     "status": "Say what the store holds.",
+    "remove": "Ask for the removal of a listing: free, and at once for a first one.",
+    "allow": "Never list a network; alone: list what is allowed.",
     "rebuild": "Make list and working state again from what was recorded, and compare.",
     "publish": "Write the snapshot that name servers serve.",
     "export": "Write the list for other programs: rbldnsd, RPZ, firewalls, Postfix, STIX, MISP.",
