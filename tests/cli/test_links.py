@@ -3,10 +3,16 @@
 import csv
 import io
 import xml.etree.ElementTree as ET
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.cli.running import refused, run
+from tests.analysis.links.bad_input import NOW, VILLAGES, Village, all_villages, pair_of
+from tests.analysis.links.tiny import MONDAY
+from tests.cli.running import Ran, lines_of, refused, run
+
+from whimbrel.analysis.links import Settings, judge
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = [
@@ -67,3 +73,56 @@ def test_what_was_never_seen_is_said(world: Path, tmp_path: Path) -> None:
     refused(run("link", "nobody", "campaign-001", data=world), "nobody", "whimbrel links")
     refused(run("link", "family-01", "campaign-001", "--picture", tmp_path / "a.gif", data=world), ".svg or .png")
     refused(run("links", data=tmp_path / "none"), "ingest")
+
+
+@pytest.fixture(scope="session")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of observations with every mistake; the file was given twice."""
+    data = tmp_path_factory.mktemp("troubled")
+    lines = _lines(all_villages())
+    first = run("observe", "-", "--json", data=data, stdin=lines).rows()[0]
+    again = run("observe", "-", "--json", data=data, stdin=lines).rows()[0]
+    assert (again["new"], again["known"]) == (0, first["new"] + first["known"])
+    return data
+
+
+def _lines(observations: Any) -> bytes:
+    rows = observations.to_pylist()
+    for row in rows:
+        row |= {name: row[name].isoformat() for name in ("seen_at", "learned_at")}
+    return lines_of([{name: value for name, value in row.items() if value is not None} for row in rows])
+
+
+def _links(data: Path, *words: str) -> Ran:
+    return run("links", "--claim", "all", "--limit", "0", "--json", "--now", NOW.isoformat(), *words, data=data)
+
+
+def test_mistakes_are_told_as_reasons(troubled: Path) -> None:
+    rows = _links(troubled).rows()
+    key = itemgetter("family", "campaign", "claim")
+    assert sorted(rows, key=key) == judge(all_villages(), Settings(), NOW).to_pylist()
+    told = {key(row): row for row in rows}
+    for village in VILLAGES:
+        row = told.get((*pair_of(village), "L2"))
+        assert (row is not None) == village.listed
+        if row is not None:
+            assert row["verdict"] == ("insufficient data" if village.reason else "linked"), village.name
+            assert village.reason is None or any(village.reason in reason for reason in row["reasons"])
+
+
+@pytest.mark.parametrize("village", [one for one in VILLAGES if one.name in {"few-senders", "own-sensor"}])
+def test_one_pair_with_a_mistake(troubled: Path, village: Village, tmp_path: Path) -> None:
+    picture = tmp_path / "pair.svg"
+    ran = run("link", *pair_of(village), "--now", NOW.isoformat(), "--picture", picture, data=troubled)
+    assert ran.code == 0, ran.err
+    assert "L2 (hosts infected by the family send the campaign): insufficient data\n" in ran.out
+    assert str(village.reason) in ran.out
+    ET.fromstring(picture.read_text())
+
+
+def test_a_clock_that_goes_back_between_two_calls(troubled: Path) -> None:
+    late = _links(troubled).out
+    early = run("links", "--json", "--now", MONDAY.isoformat(), data=troubled)
+    assert (early.code, early.out) == (0, "")
+    assert "no pair to judge" in early.err
+    assert _links(troubled).out == late

@@ -57,7 +57,11 @@ def command_of(name: str) -> click.Command:
 
 
 def options_of(name: str) -> list[click.Option]:
-    return [parameter for parameter in command_of(name).params if isinstance(parameter, click.Option)]
+    """Return the options of a command, or of all its actions, each spelling once."""
+    command = command_of(name)
+    actions = list(command.commands.values()) if isinstance(command, click.Group) else []
+    parameters = [parameter for each in (command, *actions) for parameter in each.params]
+    return list({each.opts[0]: each for each in parameters if isinstance(each, click.Option)}.values())
 
 
 OPTIONS = [pytest.param(name, option, id=f"{name}{option.opts[0]}") for name in COMMANDS for option in options_of(name)]
@@ -154,7 +158,7 @@ NEVER_DECIDED = (Code.OPEN_RELAY, Code.OPEN_PROXY)
 
 
 def test_every_export_format_is_documented() -> None:
-    table = rows(TEXTS["docs/exports.md"])[1:]
+    table = rows(TEXTS["docs/exports.md"].partition("\n## ")[0])[1:]
     assert [cells[0].strip("`") for cells in table] == list(FORMATS)
     assert all(len(cells) == 5 and all(cells) for cells in table)
 
@@ -198,7 +202,7 @@ def quoted_commands(text: str) -> Iterator[str]:
     """Yield the command lines of a document's blocks, and those that stand in a sentence."""
     for block in _FENCE.findall(text):
         for line in block.splitlines():
-            for part in re.split(r"&&|\|\||[|;&]", line.removeprefix("$ ").partition(" #")[0]):
+            for part in re.split(r"&&|\|\||[|;&>]", line.removeprefix("$ ").partition(" #")[0]):
                 if re.match(r"\s*(\.venv/bin/)?whimbrel\s+[\w-]", part):
                     yield part
     for span in _INLINE.findall(_FENCE.sub("", text)):
@@ -221,8 +225,14 @@ def test_every_quoted_command_line_parses(line: str) -> None:
     assert name in COMMANDS
     if not arguments or "[OPTIONS]" in arguments:
         return  # named, or told how it is used
+    command = command_of(name)
+    if isinstance(command, click.Group):
+        action = arguments.pop(0)
+        command = command.commands[action]
+        if not arguments:
+            return
     try:
-        command_of(name).make_context(f"whimbrel {name}", arguments).close()
+        command.make_context(f"whimbrel {name}", arguments).close()
     except click.exceptions.Exit:
         assert "--help" in arguments
 
@@ -317,7 +327,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     ingest = ("ingest", str(folder / "message.eml"), "--label", "spam", "--profile", "own", "--jobs", "1", *NOW, *data)
     done = subprocess.run([sys.executable, "-c", program, *ingest], capture_output=True, text=True, check=True)
     found = {"ingest": json.loads(done.stdout)}
-    for name, *arguments in (
+    for line, *arguments in (
         ("observe", str(folder / "lines.jsonl")),
         ("why", "192.0.2.1"),
         ("hosts",),
@@ -327,8 +337,11 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         ("publish",),
         ("export", "plain", "--out", str(folder / "plain")),
         ("status",),
+        ("check",),
+        ("key new", "signing"),
     ):
-        result = CliRunner().invoke(command_of(name), [*arguments, *NOW, *data], catch_exceptions=False)
+        name, *action = line.split()
+        result = CliRunner().invoke(command_of(name), [*action, *arguments, *NOW, *data], catch_exceptions=False)
         found[" ".join([name, *arguments[:1]]) if "--by-network" in arguments else name] = json.loads(
             result.stdout.splitlines()[0]
         )
@@ -350,7 +363,7 @@ def documented_keys(name: str, introduction: str) -> list[str]:
     return re.findall(r"`(\w+)`", found[1])
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"serve", "run", "campaigns"}])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"serve", "run", "mirror", "campaigns"}])
 def test_json_keys_are_those_printed(name: str, printed: dict[str, dict[str, Any]]) -> None:
     assert sorted(documented_keys(name, "JSON keys")) == sorted(printed[name])
 

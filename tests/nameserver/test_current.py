@@ -10,6 +10,7 @@ from whimbrel.errors import SnapshotError
 from whimbrel.model.listing import Listing
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.publishing import write_snapshot
+from whimbrel.publishing.signing import new_key, public_key, signed
 
 MakeData = Callable[..., bytes]
 
@@ -63,6 +64,23 @@ def test_a_bad_file_is_refused_with_a_line_and_the_old_one_served_on(
     write_snapshot(path, good)
     asyncio.run(current.look())
     assert current.snapshot.serial == 9
+
+
+def test_with_a_key_only_what_it_signed_is_taken_up(
+    path: Path, world_data: bytes, snapshot_of: MakeData, now: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, stranger = new_key(), new_key()
+    with pytest.raises(SnapshotError, match="by nobody"):
+        CurrentSnapshot(path, lambda: now, [public_key(key)])
+    write_snapshot(path, signed(world_data, [key]))
+    current = CurrentSnapshot(path, lambda: now, [public_key(key)])
+    for refused in (snapshot_of(serial=8), signed(snapshot_of(serial=8), [stranger])):
+        write_snapshot(path, refused)
+        asyncio.run(current.look())
+        assert "not signed by" in caplog.messages[-1]
+    write_snapshot(path, signed(snapshot_of(serial=8), [stranger, key]))
+    asyncio.run(current.look())
+    assert (current.snapshot.serial, current.swaps, current.refused) == (8, 1, 2)
 
 
 def test_to_begin_with_a_good_file_is_needed(path: Path, world_data: bytes, now: float) -> None:

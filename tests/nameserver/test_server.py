@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import dns.asyncquery
 import dns.message
@@ -28,7 +29,7 @@ def path(tmp_path: Path, world_data: bytes) -> Path:
 
 @asynccontextmanager
 async def serving(
-    path: Path, now: float, counters: Counters | None = None, **settings: tuple[Endpoint, ...]
+    path: Path, now: float, counters: Counters | None = None, **settings: Any
 ) -> AsyncIterator[tuple[Endpoint, ...]]:
     """Run the server for the length of a block, which gets the endpoints; it must end cleanly."""
     stop = asyncio.Event()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whimbrel.errors import SnapshotError
-from whimbrel.wire.snapshot import Entry, Snapshot, Zone, encoder, is_newer, layout
+from whimbrel.wire.snapshot import Entry, Snapshot, Zone, is_newer, layout
 from whimbrel.wire.snapshot.decoder import decode
 from whimbrel.wire.snapshot.encoder import NEAR_END_SECONDS, Reason, Rows, encode, no_rows
 
@@ -199,8 +199,9 @@ def test_unknown_sections_are_skipped() -> None:
             for row in range(layout.PREAMBLE.unpack_from(WORLD)[2])
         )
     }
-    assert encoder._assembled(sections, 5, BORN, EXPIRES) == WORLD
-    later = Snapshot(encoder._assembled({"domains": b"of later", **sections, "keys": b""}, 5, BORN, EXPIRES))
+    assert layout.assembled(sections, serial=5, born=BORN, expires=EXPIRES) == WORLD
+    more = {"domains": b"of later", **sections, "keys": b""}
+    later = Snapshot(layout.assembled(more, serial=5, born=BORN, expires=EXPIRES))
     assert later.find((4, 0xC0000201), BORN) == Snapshot(WORLD).find((4, 0xC0000201), BORN) is not None
 
 

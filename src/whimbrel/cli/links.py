@@ -38,6 +38,10 @@ _COLUMNS = (
 _SORTS = ("e_value", "odds_ratio", "probability", "units", "family", "campaign")
 _VERDICTS = ("linked", "strongly linked", "evidence against", "insufficient data", "not assessed")
 _MARKS = {"linked": "linked", "strongly linked": "STRONG", "evidence against": "against", "insufficient data": "?"}
+_NO_PAIR = (
+    "no pair to judge: it takes an infected host and a campaign that five hosts sent, in weeks that are over; what one "
+    "pair lacks: whimbrel link FAMILY CAMPAIGN"
+)
 
 
 @click.command(epilog=_EPILOG)
@@ -78,11 +82,10 @@ def command(
     from whimbrel.pipeline.link import links  # noqa: PLC0415  --help needs no statistics
 
     wanted = {"family": family, "campaign": campaign, "verdict": verdict, "claim": None if claim == "all" else claim}
-    rows = [
-        row
-        for row in links(data_dir, now).to_pylist()
-        if all(value in (None, row[name]) for name, value in wanted.items())
-    ]
+    table = links(data_dir, now)
+    if not table.num_rows:
+        click.echo(_NO_PAIR, err=True)
+    rows = [row for row in table.to_pylist() if all(value in (None, row[name]) for name, value in wanted.items())]
     shown = ranked(rows, sort, "campaign", ascending=ascending, limit=limit)
     if as_csv:
         _print_csv(shown)

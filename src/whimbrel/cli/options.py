@@ -1,11 +1,16 @@
 """Options that several commands share, so that they are spelled and explained once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+from whimbrel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from whimbrel.wire.snapshot import PublicKey
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -24,6 +29,28 @@ class Instant(click.ParamType[datetime]):
         except ValueError:
             self.fail(f"{value!r} is not a time; write 2002-07-27 or 2002-07-27T12:00:00Z", param, ctx)
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def public_keys(given: Iterable[str]) -> "tuple[PublicKey, ...]":
+    """Return public keys, each given as its line or as a file with one a line; raises ConfigError."""
+    from whimbrel.wire.snapshot import PublicKey  # noqa: PLC0415  only two commands have keys
+
+    found: list[PublicKey] = []
+    for text in given:
+        lines = [text] if " " in text.strip() else _key_lines(Path(text))
+        found += map(PublicKey.parse, lines)
+    return tuple(found)
+
+
+def _key_lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"{path}: no public key, and no file of them that can be read: {error.strerror}") from None
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise ConfigError(f"{path} holds no public key; write one there with: whimbrel key export")
+    return lines
 
 
 def data_option(function: _Function) -> _Function:

@@ -35,6 +35,11 @@ _MOST_HOURS = 87_600.0  # ten years: nobody should answer from a list that old
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write it [list.snapshot in the store]."
 )
+@click.option(
+    "--signing-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The keys that sign it [signing.key in the store, if there is one].",
+)
 @now_option
 @data_option
 @json_option
@@ -44,18 +49,28 @@ def command(
     mailbox: str | None,
     valid_hours: float,
     out: Path | None,
+    signing_key: Path | None,
     now: datetime,
     data_dir: Path,
     as_json: bool,
 ) -> None:
     """Write the snapshot that name servers serve; a running `whimbrel serve` takes it up by itself."""
     done = publish(
-        data_dir, now, zone=zone, servers=servers, mailbox=mailbox, valid=timedelta(hours=valid_hours), out=out
+        data_dir,
+        now,
+        zone=zone,
+        servers=servers,
+        mailbox=mailbox,
+        valid=timedelta(hours=valid_hours),
+        out=out,
+        signing_key=signing_key,
     )
     if as_json:
         print_json(done._asdict() | {"path": str(done.path)})
         return
     click.echo(
         f"{done.path}: zone {done.zone}, serial {done.serial}, {done.listings:,} listings, {done.bytes:,} bytes, "
-        f"valid until {done.expires:%Y-%m-%d %H:%M} UTC" + (", a demo" if done.demo else "")
+        f"valid until {done.expires:%Y-%m-%d %H:%M} UTC"
+        + (f", signed by {' and '.join(done.signed_by)}" if done.signed_by else ", not signed")
+        + (", a demo" if done.demo else "")
     )

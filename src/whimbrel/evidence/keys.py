@@ -9,18 +9,42 @@ The file, one key a line: `id hex-key`, lines starting with `#` are remarks.
 
 import hmac
 import secrets
-import stat
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from whimbrel.errors import StoreError
 from whimbrel.evidence.files import storing, sync_folder, write_bytes
+from whimbrel.wire import keyfile
+from whimbrel.wire.keyfile import KeyLine
 
 KEY_FILE = "recipients.key"
 HASH_BYTES = 16  # the width of facts.recipients; 128 bits keep chance collisions out of any store's reach
 _KEY_BYTES = 32  # RFC 2104, section 3: at least as long as the hash's output
 _ID_BYTES = 4
-_REMARK = "# Keys for hashing recipients; whoever reads this file can test guesses at them. Keep it secret, keep it.\n"
+_REMARK = "Keys for hashing recipients; whoever reads this file can test guesses at them. Keep it secret, keep it."
+
+
+def new_key() -> KeyLine:
+    """Return a new key for hashing recipients."""
+    return KeyLine(secrets.token_hex(_ID_BYTES), secrets.token_bytes(_KEY_BYTES))
+
+
+def read_keys(path: Path) -> list[KeyLine]:
+    """Return the keys in a file, oldest first; raises StoreError as `Keys.open` does."""
+    with storing(path, "read"):
+        keyfile.check_private(path, path.stat().st_mode)
+        text = path.read_text(encoding="utf-8", errors="replace")
+    return keyfile.parse(text, path, least_bytes=_KEY_BYTES)
+
+
+def write_keys(path: Path, keys: Sequence[KeyLine]) -> None:
+    """Write the keys beside the file and rename them into place, so that a crash leaves no half of a key."""
+    with storing(path):
+        draft = path.with_name(path.name + ".new")
+        draft.unlink(missing_ok=True)
+        write_bytes(draft, keyfile.written(_REMARK, keys).encode())
+        draft.rename(path)
+        sync_folder(path.parent)
 
 
 class Keys:
@@ -38,18 +62,8 @@ class Keys:
         """
         with storing(path):
             if not path.exists():
-                line = f"{secrets.token_hex(_ID_BYTES)} {secrets.token_hex(_KEY_BYTES)}\n"
-                # Renamed into place, so that a crash leaves no half of a key.
-                draft = path.with_name(path.name + ".new")
-                draft.unlink(missing_ok=True)
-                write_bytes(draft, (_REMARK + line).encode())
-                draft.rename(path)
-                sync_folder(path.parent)
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise StoreError(f"the key file {path} can be read by others (mode {mode:04o}): run chmod 600 {path}")
-            text = path.read_text(encoding="utf-8", errors="replace")
-        return cls(_parsed(path, text))
+                write_keys(path, [new_key()])
+        return cls({key.id: key.secret for key in read_keys(path)})
 
     def keyed_hash(self, text: str, key_id: str | None = None) -> bytes:
         """Return the HMAC-SHA-256 of `text`, cut to 16 bytes, under the key in use or the one named."""
@@ -61,21 +75,3 @@ class Keys:
 @lru_cache(maxsize=16_384)
 def _keyed_hash(key: bytes, text: str) -> bytes:
     return hmac.digest(key, text.encode("utf-8", "replace"), "sha256")[:HASH_BYTES]
-
-
-def _parsed(path: Path, text: str) -> dict[str, bytes]:
-    keys: dict[str, bytes] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        key_id, _, digits = line.strip().partition(" ")
-        try:
-            key = bytes.fromhex(digits)
-        except ValueError:
-            key = b""
-        if len(key) < _KEY_BYTES or key_id in keys:
-            raise StoreError(f"line {number} of the key file {path} is not a key: restore the file from a backup")
-        keys[key_id] = key
-    if not keys:
-        raise StoreError(f"the key file {path} holds no key: restore it from a backup")
-    return keys

@@ -21,8 +21,9 @@ from whimbrel.model.observation import message_observation_id
 from whimbrel.model.reading import Hop, Reading
 
 _CHUNK_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")  # safe as a file name; a digest in hex is 64
-_SUFFIX = ".arrow"
-_DRAFT = ".draft-"
+STAGING_FOLDER = "staging"
+STAGING_SUFFIX = ".arrow"
+DRAFT = ".draft-"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The columns that are fields of a reading as they are.
@@ -112,13 +113,13 @@ class Staging:
 
     def chunk_keys(self) -> list[str]:
         """Return the keys of the staged chunks, sorted."""
-        names = [path.name for path in self._folder.glob(f"*{_SUFFIX}")]
-        return sorted(name.removesuffix(_SUFFIX) for name in names if not name.startswith(_DRAFT))
+        names = [path.name for path in self._folder.glob(f"*{STAGING_SUFFIX}")]
+        return sorted(name.removesuffix(STAGING_SUFFIX) for name in names if not name.startswith(DRAFT))
 
     def add(self, chunk_key: str, table: pa.Table) -> None:
         """Stage a chunk: whole, or not at all."""
         path = self._path(chunk_key)
-        draft = self._folder / f"{_DRAFT}{path.name}"
+        draft = self._folder / f"{DRAFT}{path.name}"
         with storing(path):
             draft.unlink(missing_ok=True)
             try:
@@ -143,10 +144,10 @@ class Staging:
     def sweep(self) -> None:
         """Remove what a crash left half-written."""
         with storing(self._folder):
-            for draft in self._folder.glob(f"{_DRAFT}*"):
+            for draft in self._folder.glob(f"{DRAFT}*"):
                 draft.unlink()
 
     def _path(self, chunk_key: str) -> Path:
         if not _CHUNK_KEY.fullmatch(chunk_key):
             raise ValueError(f"a chunk key is letters, digits, - and _, not {chunk_key!r}")
-        return self._folder / f"{chunk_key}{_SUFFIX}"
+        return self._folder / f"{chunk_key}{STAGING_SUFFIX}"

@@ -29,11 +29,10 @@ from whimbrel.evidence.keys import KEY_FILE, Keys
 from whimbrel.evidence.lock import WriteLock
 from whimbrel.evidence.manifest import KINDS, Counts, Manifest
 from whimbrel.evidence.queries import SCHEMA, SPILL_FOLDER, Queries, conditions_of, undecided
-from whimbrel.evidence.staging import Staging, facts_table
+from whimbrel.evidence.staging import STAGING_FOLDER, Staging, facts_table
 from whimbrel.model.reading import Reading
 
 STORE_FOLDER = "evidence"
-_STAGING_FOLDER = "staging"
 _NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -44,7 +43,7 @@ class Evidence:
         self.folder = folder
         self._manifest = manifest
         self._lock = lock
-        self._staging = Staging(folder / _STAGING_FOLDER)
+        self._staging = Staging(folder / STAGING_FOLDER)
         self._queries = Queries(folder, manifest)
         self._keys: Keys | None = None
 
@@ -58,7 +57,7 @@ class Evidence:
         if not write:
             return cls(folder, Manifest(folder, write=False), None)
         with storing(folder, "make"):
-            for name in (*KINDS, _STAGING_FOLDER, DERIVED_FOLDER):
+            for name in (*KINDS, STAGING_FOLDER, DERIVED_FOLDER):
                 (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
             sync_folder(folder)
         with ExitStack() as on_failure:

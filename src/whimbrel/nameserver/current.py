@@ -7,11 +7,11 @@ old one stays whole, and mapped, for as long as anybody answers from it.
 import asyncio
 import logging
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from whimbrel.errors import SnapshotError
-from whimbrel.wire.snapshot import Snapshot
+from whimbrel.wire.snapshot import PublicKey, Snapshot
 
 # A tenth of the second that LISTING gives from an accepted message to the authoritative answer; looking is one stat.
 POLL_SECONDS = 0.1
@@ -24,11 +24,13 @@ _Identity = tuple[int, int, int]
 class CurrentSnapshot:
     """Holds the snapshot to answer from; `snapshot` is replaced as a whole, so no answer mixes two.
 
-    Raises SnapshotError where the first one is missing or no good.
+    With `trusted` keys, only what one of them signed is any good.  Raises SnapshotError where the first one is missing
+    or no good.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float], trusted: Collection[PublicKey] = ()) -> None:
         self._path = path
+        self._trusted = trusted
         self._clock = clock
         self._seen = _identity(path)
         if self._seen is None:
@@ -78,14 +80,13 @@ class CurrentSnapshot:
         except OSError as error:
             raise SnapshotError(f"{self._path}: {error.strerror}") from None
         try:
-            loaded = Snapshot(memoryview(mapped))
+            loaded = Snapshot(memoryview(mapped), self._trusted)
             if in_force is not None and loaded.checksum == in_force.checksum:
                 return in_force
-            return Snapshot.open(
-                memoryview(mapped), now=self._clock(), in_force=None if in_force is None else in_force.serial
-            )
+            loaded.check_time(now=self._clock(), in_force=None if in_force is None else in_force.serial)
         except SnapshotError as error:
             raise SnapshotError(f"{self._path}: {error}") from None
+        return loaded
 
 
 def _identity(path: Path) -> _Identity | None:

@@ -22,6 +22,7 @@ from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import Endpoint
 from whimbrel.nameserver.answer import answer
 from whimbrel.nameserver.current import CurrentSnapshot
+from whimbrel.wire.snapshot import PublicKey
 
 # RFC 7766, section 6.2.3: "of the order of a few seconds"; BIND waits 30, NSD 120, Knot 10.
 TCP_IDLE_SECONDS = 10.0
@@ -40,10 +41,14 @@ _log = logging.getLogger(__name__)
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the snapshot lies and where to listen, UDP and TCP; all endpoints that say port 0 get the same free one."""
+    """Where the snapshot lies, where to listen, and which keys, if any, are trusted: one of them must have signed.
+
+    All endpoints that say port 0 get the same free one, for UDP and TCP.
+    """
 
     snapshot: Path
     listen: tuple[Endpoint, ...] = (Endpoint("127.0.0.1", 0), Endpoint("::1", 0))
+    trusted: tuple[PublicKey, ...] = ()
 
 
 class Counters:
@@ -151,7 +156,7 @@ async def serve(
     where there is no good snapshot to begin with, ConfigError where an endpoint cannot be had.
     """
     counters = counters or Counters()
-    current = CurrentSnapshot(settings.snapshot, clock)
+    current = CurrentSnapshot(settings.snapshot, clock, settings.trusted)
     counters.current = current
     responder = _Responder(current, clock, counters)
     sockets = bind(settings.listen) if sockets is None else sockets

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline.ingest import is_demo
-from whimbrel.pipeline.places import ledger_path, snapshot_path
-from whimbrel.publishing import DEMO_TEXTS, TEXTS, build_snapshot, next_serial, previous_serial, write_snapshot
+from whimbrel.pipeline.places import ledger_place, signing_key_path, snapshot_path
+from whimbrel.publishing import DEMO_TEXTS, TEXTS, build_snapshot, next_serial, previous_serial, signing, write_snapshot
+from whimbrel.wire.keyfile import KeyLine
 
 
 class Published(NamedTuple):
@@ -22,6 +23,7 @@ class Published(NamedTuple):
     born: datetime
     expires: datetime
     demo: bool
+    signed_by: list[str]
 
 
 def publish(
@@ -33,14 +35,19 @@ def publish(
     mailbox: str | None,
     valid: timedelta,
     out: Path | None = None,
+    signing_key: Path | None = None,
 ) -> Published:
-    """Write the listings in force at `now`; a name server that serves the file takes it up by itself."""
+    """Write the listings in force at `now`; a name server that serves the file takes it up by itself.
+
+    The list is signed where the store has a signing key, or one is named.
+    """
     path = out or snapshot_path(data_dir)
+    signers = _signers(data_dir, signing_key, now)
     with Evidence.open(data_dir) as store:
         demo = is_demo(store)
-    with Ledger.open(ledger_path(data_dir)) as ledger:
-        listings = ledger.listings(now)
     serial = next_serial(now, previous_serial(path))
+    with Ledger.open(ledger_place(data_dir), "append") as ledger:
+        listings = ledger.note_publication(serial, now)
     data = build_snapshot(
         listings,
         zone=zone,
@@ -52,5 +59,15 @@ def publish(
         mailbox=mailbox,
         demo=demo,
     )
+    if signers:
+        data = signing.signed(data, signers)
     write_snapshot(path, data)
-    return Published(path, zone, serial, len(listings), len(data), now, now + valid, demo)
+    ids = [key.id for key in signers]
+    return Published(path, zone, serial, len(listings), len(data), now, now + valid, demo, ids)
+
+
+def _signers(data_dir: Path, signing_key: Path | None, now: datetime) -> list[KeyLine]:
+    path = signing_key or signing_key_path(data_dir)
+    if signing_key is None and not path.exists():
+        return []
+    return signing.in_use(signing.read_keys(path), now)

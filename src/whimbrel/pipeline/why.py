@@ -16,7 +16,7 @@ from whimbrel.listings.state import Judgement
 from whimbrel.messages.suffixes import registered_domain
 from whimbrel.model.address import network_of
 from whimbrel.pipeline.decide import DEFAULT_PROFILE, settings_of
-from whimbrel.pipeline.places import ledger_path
+from whimbrel.pipeline.places import ledger_place
 
 _COLUMNS = "id, seen_at, sensor, host, kind, label, family, helo, recipient_domains, count"
 
@@ -30,9 +30,9 @@ def why(data_dir: Path, text: str, now: datetime) -> Explanation:
     if told is None:
         raise ConfigError(f"{text!r} is no address, network, domain or hash; as in: whimbrel why 192.0.2.1")
     target, kind = told
-    with Evidence.open(data_dir) as store, Ledger.open(ledger_path(data_dir)) as ledger:
-        mark = ledger.mark()
-        decider = Decider(settings_of(mark[1] if mark else DEFAULT_PROFILE))
+    with Evidence.open(data_dir) as store, Ledger.open(ledger_place(data_dir)) as ledger:
+        last = ledger.last_run()
+        decider = Decider(settings_of(last.profile if last else DEFAULT_PROFILE))
         names = covering_names(target, kind)
         return explain(
             target,

@@ -38,8 +38,8 @@ def write_snapshot(path: Path, data: bytes) -> None:
     write_whole(path, (data,), "the snapshot")
 
 
-def write_whole(path: Path, pieces: Iterable[bytes], what: str) -> int:
-    """Write a file piece by piece beside `path`, then put it there; return its bytes.
+def write_whole(path: Path, pieces: Iterable[bytes], what: str, *, mode: int = _READABLE_BY_ALL) -> int:
+    """Write a file piece by piece beside `path`, then put it there with the given mode; return its bytes.
 
     Raises StoreError, which names it as `what`, where it cannot be written; the old one is then untouched, as it is
     where the pieces end in an error of their own.
@@ -52,7 +52,7 @@ def write_whole(path: Path, pieces: Iterable[bytes], what: str) -> int:
             written = file.tell()
             file.flush()
             os.fsync(file.fileno())
-            os.fchmod(file.fileno(), _READABLE_BY_ALL)
+            os.fchmod(file.fileno(), mode)
         temporary.replace(path)
         _sync_folder(path.parent)
     except BaseException as error:

@@ -1,45 +1,24 @@
-"""The relational part, on DuckDB and (where it is there) Spark, against a plain reading of its definitions."""
+"""The relational part against a plain reading of its definitions."""
 
-import importlib.util
-import shutil
 from collections import Counter, defaultdict
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
-import ibis
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.analysis.links.tiny import MONDAY, Row, observations_of
 
 from whimbrel.analysis.links import Settings
 from whimbrel.analysis.links.growing import tabulated
 from whimbrel.analysis.links.units import last_closed, window_of
-from whimbrel.model.columns import OBSERVATIONS
 
-MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
-FIRST = window_of(MONDAY)
 SETTINGS = Settings(lease_gap_windows=2, least_senders=2, horizon_windows=2, grace_hours=24)
 NOW = MONDAY + timedelta(weeks=9)
-Row = dict[str, Any]
 
 
-def _table(rows: list[Row]) -> pa.Table:
-    whole = [
-        dict.fromkeys(OBSERVATIONS.names)
-        | {"id": number.to_bytes(16, "big"), "label": "unknown", "count": 1, "learned_at": row["seen_at"]}
-        | row
-        for number, row in enumerate(rows)
-    ]
-    return pa.Table.from_pylist(whole, schema=OBSERVATIONS)
-
-
-def _cells(rows: list[Row], backend: Any = None) -> set[tuple[Any, ...]]:
-    table: Any = _table(rows)
-    if backend is not None:
-        table = backend.create_table("observations", table.drop(["id", "message_id", "supersedes"]), overwrite=True)
-    with tabulated(table, SETTINGS, NOW) as found:
+def _cells(rows: list[Row]) -> set[tuple[Any, ...]]:
+    with tabulated(observations_of(rows), SETTINGS, NOW) as found:
         cells = pa.concat_tables([cells for _, cells in found.windows()] or [pa.table({})])
     return {tuple(row.values()) for row in cells.to_pylist()}
 
@@ -261,23 +240,3 @@ def test_only_the_first_sending_of_a_unit_counts() -> None:
     again = [row | {"seen_at": row["seen_at"] + timedelta(weeks=1)} for row in once if row["kind"] == "message"]
     sent_once = sum(cell[-1] for cell in _cells(once) if cell[0] == "sending")
     assert sent_once == sum(cell[-1] for cell in _cells(once + again) if cell[0] == "sending") > 0
-
-
-@pytest.mark.filterwarnings("ignore")  # PySpark and Ibis on pandas 3
-def test_spark_gives_the_same_cells(tmp_path: Path) -> None:
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs Java")
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("PySpark is not installed")
-    session = _spark_session(tmp_path)
-    try:
-        assert _cells(_world(), ibis.pyspark.connect(session)) == _cells(_world())
-    finally:
-        session.stop()
-
-
-def _spark_session(folder: Path) -> Any:
-    sql = importlib.import_module("pyspark.sql")
-    builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    builder = builder.config("spark.sql.warehouse.dir", str(folder))
-    return builder.config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "2").getOrCreate()

@@ -30,8 +30,8 @@ class Evidence(NamedTuple):
     """Sums of all pairs, and what is to be said of campaigns and families beside them."""
 
     state: State
-    campaigns: pa.Table  # campaign, followed_from, senders, payload_from, attachment_from
-    families: pa.Table  # family, sensor, units, without_method
+    campaigns: pa.Table  # CAMPAIGNS
+    families: pa.Table  # FAMILIES
 
 
 def grow(

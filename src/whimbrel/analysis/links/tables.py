@@ -73,9 +73,15 @@ def cells(facts: Known, settings: Settings, span: Span, keep: Keep) -> list[ir.T
 
 
 def families(facts: Known) -> ir.Table:
-    """Return one row a family and sensor: how many units, and for how many the method is not known."""
-    unknown = facts.infected.method.isnull().cast("int64").sum()
-    return facts.infected.group_by("family", "sensor").agg(units=facts.infected.count(), without_method=unknown)
+    """Return one row a family and sensor: how many units, for how many the method is not known, and the first window
+    of an infection.
+    """
+    infected = facts.infected
+    return infected.group_by("family", "sensor").agg(
+        units=infected.count(),
+        without_method=infected.method.isnull().cast("int64").sum(),
+        infected_from=infected.infected.min(),
+    )
 
 
 def _placed(units: ir.Table) -> ir.Table:
@@ -144,7 +150,7 @@ def _ordered_cells(facts: Known, settings: Settings, span: Span) -> ir.Table:
 
 def _usable(counted: ir.Table, campaigns: ir.Table) -> ir.Table:
     """Leave out windows before a campaign is followed or after it may not be used."""
-    joined = counted.join(campaigns.drop("senders"), "campaign")
+    joined = counted.join(campaigns.drop("last_sent", "senders"), "campaign")
     return joined.filter(
         joined.window >= joined.followed_from,
         joined.payload_from.isnull() | (joined.payload_from > joined.window),

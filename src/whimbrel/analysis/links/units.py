@@ -167,14 +167,21 @@ def campaigns(rows: ir.Table, firsts: ir.Table, settings: Settings) -> ir.Table:
     """Return one row a campaign that is followed: from which window, and from when it may not be used.
 
     `followed_from` is the window in which its sending units reach `least_senders` (a function of the tables' margins,
-    so that it biases nothing).  `payload_from`: a member carries a family's payload, and the campaign may be the worm's
-    own mailing.  `attachment_from`: it is known by an attachment, a feature it shares with labels by payload.
+    so that it biases nothing).  `last_sent`: the last window with a first sending that was learned in time, if any.
+    `payload_from`: a member carries a family's payload, and the campaign may be the worm's own mailing.
+    `attachment_from`: it is known by an attachment, a feature it shares with labels by payload.
     """
-    weekly = firsts.group_by("campaign", window=firsts["first"]).agg(senders=firsts.count())
+    weekly = firsts.group_by("campaign", window=firsts["first"]).agg(
+        senders=firsts.count(), timely=firsts.timely.cast("int64").sum()
+    )
     so_far = ibis.window(group_by="campaign", order_by="window", preceding=None, following=0)
     grown = weekly.mutate(total=weekly.senders.sum().over(so_far))
     enough = ibis.ifelse(grown.total >= settings.least_senders, grown.window, ibis.null("int64"))
-    followed = grown.group_by("campaign").agg(followed_from=enough.min(), senders=grown.senders.sum().cast("int64"))
+    followed = grown.group_by("campaign").agg(
+        followed_from=enough.min(),
+        last_sent=ibis.ifelse(grown.timely > 0, grown.window, ibis.null("int64")).max(),
+        senders=grown.senders.sum().cast("int64"),
+    )
     named = rows.filter(rows.campaign.notnull())
     flags = named.group_by("campaign").agg(
         payload_from=ibis.ifelse(named.family.notnull(), named.window, ibis.null("int64")).min(),
@@ -183,7 +190,7 @@ def campaigns(rows: ir.Table, firsts: ir.Table, settings: Settings) -> ir.Table:
     return (
         followed.filter(followed.followed_from.notnull())
         .left_join(flags, "campaign")
-        .select("campaign", "followed_from", "senders", "payload_from", "attachment_from")
+        .select("campaign", "followed_from", "last_sent", "senders", "payload_from", "attachment_from")
     )
 
 

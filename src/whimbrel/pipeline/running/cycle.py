@@ -23,7 +23,7 @@ from whimbrel.pipeline.analyse import analyse
 from whimbrel.pipeline.config import Config
 from whimbrel.pipeline.decide import Deciding
 from whimbrel.pipeline.ingest import is_demo
-from whimbrel.pipeline.places import ledger_path, snapshot_path
+from whimbrel.pipeline.places import ledger_place, snapshot_path
 from whimbrel.pipeline.running.arriving import Arriving, watched
 from whimbrel.pipeline.running.listed import Listed
 from whimbrel.pipeline.running.metrics import Metrics
@@ -62,10 +62,12 @@ class Cycle:
         with ExitStack() as stack:
             self._store = stack.enter_context(Evidence.open(data_dir, write=True))
             self._deciding = stack.enter_context(Deciding.open(data_dir, config.policy.profile))
-            ledger = stack.enter_context(Ledger.open(ledger_path(data_dir)))
-            mark = ledger.mark()
-            if mark is not None and mark[1] != config.policy.profile:
-                _log.warning("the store decides by the profile %s, as it began, not %s", mark[1], config.policy.profile)
+            ledger = stack.enter_context(Ledger.open(ledger_place(data_dir), "append"))
+            last = ledger.last_run()
+            if last is not None and last.profile != config.policy.profile:
+                _log.warning(
+                    "the store decides by the profile %s, as it began, not %s", last.profile, config.policy.profile
+                )
             demo = is_demo(self._store)
             path = Path(config.publish.snapshot) if config.publish.snapshot else snapshot_path(data_dir)
             texts = DEMO_TEXTS if demo else TEXTS

@@ -77,6 +77,7 @@ class Listed:
             mailbox=settings.mailbox or None,
             demo=self._demo,
         )
+        self._ledger.note_published(serial, now, self._number or 0)
         write_snapshot(self.path, data)
         self.serial = serial
         self._is_changed = False

@@ -36,6 +36,23 @@ without a new version; what would make an old reader answer wrongly if skipped (
     ipv4.net.class   u32                   their classes
     ipv6.key         u64                   the upper halves of listed /64s, ascending
     ipv6.value, ipv6.side.key (u64), ipv6.side.class, ipv6.net.group, ipv6.net.key (u64), ipv6.net.class: likewise
+    signature        8, 64 bytes           id of a public key, its Ed25519 signature (RFC 8032); 16 at most
+
+No two sections have one name.  A file without the section `signature` is unsigned; a reader that was given public keys
+refuses it, and every file that none of these keys signed, before it believes anything else in it.  Each signature is
+of this message, which names its purpose, the header's values and every section, and is the same whether signed or not::
+
+    32 bytes         "whimbrel snapshot signature, v1", zero-padded
+    u32, u32         version, serial
+    i64, i64         born, expires
+    u32              number of sections, `signature` left out
+    16, 8, 64 bytes  for each of these, in the table's order: name as there, length (u64), SHA-512 of its content
+
+So all that a reader believes is signed, the zone among it, and what is not signed (offsets, padding, the checksum)
+says nothing: a section is hashed as it is read, at its place.  Signatures are added and taken away without touching
+another, and a key that is kept off-line signs some 2 KB.  The id is the first 8 bytes of the public key's SHA-256.
+At ten million entries (30 MB) signing takes 68 ms, verifying 41 ms; of both 35 ms are SHA-512 (SHA-256 took as long
+here, and Ed25519 rests on SHA-512 already), the rest reads and writes the file anew, or loads the library.
 
 Why so.  A /16 holds at most 65,536 addresses, so half of an address is in its place and only the other half is
 written: 3 bytes an IPv4 entry and 256 KiB once (3.03 bytes at ten million), and one search of at most 16 steps within
@@ -48,15 +65,16 @@ ends are rounded *down*, so nobody is listed past his term, to a number of steps
 has an hour left loses minutes, who has a week left hours, and the next snapshot, cut from the ledger, gives them back.
 Entries that end before that next snapshot keep their exact end in the side table (8 bytes more; they are few).
 
-XXH3 guards against accident, not malice (that will be a signature's business): a torn write, a flipped bit, a cut file
+XXH3 guards against accident, not malice (that is the signature's business): a torn write, a flipped bit, a cut file
 are found with probability 1 - 2^-128, at 18 GB/s here (30 MB in 1.7 ms) against 1.6 GB/s of SHA-256 with its own
 processor instructions.
 
-`view.py` reads, `encoder.py` writes and `decoder.py` gives the columns back (they need NumPy, which a name server does
-not), `layout.py` is what they share.
+`view.py` reads, `signature.py` verifies, `encoder.py` writes and `decoder.py` gives the columns back (these two need
+NumPy, which a name server does not), `layout.py` is what they share.
 """
 
 from whimbrel.wire.snapshot.layout import Entry, Zone, is_newer
+from whimbrel.wire.snapshot.signature import PublicKey
 from whimbrel.wire.snapshot.view import Snapshot
 
-__all__ = ["Entry", "Snapshot", "Zone", "is_newer"]
+__all__ = ["Entry", "PublicKey", "Snapshot", "Zone", "is_newer"]

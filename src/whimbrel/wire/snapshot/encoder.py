@@ -70,7 +70,7 @@ def encode(
         sections |= _host_sections(family, hosts[family].key, by_value[part], rounded.side[part])
         sections |= _network_sections(family, networks[family], classes)
     sections["classes"] = classes.table(reasons, texts)
-    return _assembled(sections, serial, born, expires)
+    return layout.assembled(sections, serial=serial, born=born, expires=expires)
 
 
 class _Rounded(NamedTuple):
@@ -184,28 +184,6 @@ def _network_sections(family: int, networks: Rows, classes: _Classes) -> dict[st
         f"{name}.key": networks.key.astype(KEY_TYPE[family]).tobytes(),
         f"{name}.class": number.astype("<u4").tobytes(),
     }
-
-
-def _assembled(sections: dict[str, bytes], serial: int, born: int, expires: int) -> bytes:
-    at = _aligned(layout.HEADER_BYTES + len(sections) * layout.SECTION.size)
-    table = bytearray()
-    places: list[tuple[int, bytes]] = []
-    for name, content in sections.items():
-        table += layout.SECTION.pack(name.encode("ascii"), at, len(content))
-        places.append((at, content))
-        at = _aligned(at + len(content))
-    data = bytearray(at)
-    layout.PREAMBLE.pack_into(data, 0, layout.MAGIC, layout.VERSION, len(sections))
-    layout.BODY.pack_into(data, layout.BODY_AT, at, serial, 0, born, expires)
-    data[layout.HEADER_BYTES : layout.HEADER_BYTES + len(table)] = table
-    for place, content in places:
-        data[place : place + len(content)] = content
-    data[layout.CHECKSUM] = layout.checksum(memoryview(data))
-    return bytes(data)
-
-
-def _aligned(at: int) -> int:
-    return -(-at // layout.ALIGNMENT_BYTES) * layout.ALIGNMENT_BYTES
 
 
 def _where(rows: Rows, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:

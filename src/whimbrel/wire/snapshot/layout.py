@@ -4,6 +4,7 @@ The package's docstring is the format's description; this is its transcript.
 """
 
 import struct
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -73,3 +74,26 @@ def checksum(data: memoryview) -> bytes:
     digest = xxhash.xxh3_128(data[: CHECKSUM.start])
     digest.update(data[CHECKSUM.stop :])
     return digest.digest()
+
+
+def assembled(sections: Mapping[str, bytes | memoryview], *, serial: int, born: int, expires: int) -> bytes:
+    """Return the bytes of a whole file: header, section table, sections in the order given, checksum."""
+    at = _aligned(HEADER_BYTES + len(sections) * SECTION.size)
+    table = bytearray()
+    places: list[tuple[int, bytes | memoryview]] = []
+    for name, content in sections.items():
+        table += SECTION.pack(name.encode("ascii"), at, len(content))
+        places.append((at, content))
+        at = _aligned(at + len(content))
+    data = bytearray(at)
+    PREAMBLE.pack_into(data, 0, MAGIC, VERSION, len(sections))
+    BODY.pack_into(data, BODY_AT, at, serial, 0, born, expires)
+    data[HEADER_BYTES : HEADER_BYTES + len(table)] = table
+    for place, content in places:
+        data[place : place + len(content)] = content
+    data[CHECKSUM] = checksum(memoryview(data))
+    return bytes(data)
+
+
+def _aligned(at: int) -> int:
+    return -(-at // ALIGNMENT_BYTES) * ALIGNMENT_BYTES

@@ -5,15 +5,16 @@
 
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
 import msgspec
 
 from whimbrel.errors import SnapshotError
-from whimbrel.wire.snapshot import layout
+from whimbrel.wire.snapshot import layout, signature
 from whimbrel.wire.snapshot.layout import Entry, Zone
+from whimbrel.wire.snapshot.signature import PublicKey
 
 Address = tuple[int, int]  # (family 4 or 6, the address as a number)
 
@@ -35,15 +36,19 @@ class _Table(NamedTuple):
 class Snapshot:
     """A list to answer from, over `buffer` (bytes, or a memory map, which must stay unchanged while this lives).
 
-    Raises SnapshotError where the bytes are not a whole, undamaged snapshot of this version.
+    Where public keys are `trusted`, one of them must have signed it; that is looked at before anything it says is
+    believed, and `signer` is that key.  Without them `signer` is None, and signatures are not looked at.
+
+    Raises SnapshotError where the bytes are not a whole, undamaged snapshot of this version, or no trusted key signed.
     """
 
-    def __init__(self, buffer: bytes | memoryview) -> None:
+    def __init__(self, buffer: bytes | memoryview, trusted: Collection[PublicKey] = ()) -> None:
         data = memoryview(buffer).cast("B").toreadonly()
         self.checksum, sections = _verified(data)
         self._sections = sections
         _, serial, _, born, expires = layout.BODY.unpack_from(data, layout.BODY_AT)
         self.serial, self.born, self.expires = int(serial), int(born), int(expires)
+        self.signer = signature.demanded(self.signed_message(), self.signatures(), trusted) if trusted else None
         try:
             self.zone = msgspec.msgpack.decode(sections["zone"], type=Zone)
             self._texts = msgspec.msgpack.decode(sections["texts"], type=list[str])
@@ -59,18 +64,37 @@ class Snapshot:
         self._check_shape()
 
     @classmethod
-    def open(cls, buffer: bytes | memoryview, *, now: float, in_force: int | None = None) -> Self:
+    def open(
+        cls,
+        buffer: bytes | memoryview,
+        *,
+        now: float,
+        in_force: int | None = None,
+        trusted: Collection[PublicKey] = (),
+    ) -> Self:
         """Return the snapshot to serve from `now` (seconds since 1970) on.
 
         Raises SnapshotError also where it has expired, or is not newer than the serial `in_force`.
         """
-        snapshot = cls(buffer)
-        if now >= snapshot.expires:
-            expired = datetime.fromtimestamp(snapshot.expires, UTC)
-            raise SnapshotError(f"snapshot {snapshot.serial} refused: it expired at {expired:%Y-%m-%d %H:%M:%S} UTC")
-        if in_force is not None and not layout.is_newer(snapshot.serial, in_force):
-            raise SnapshotError(f"snapshot {snapshot.serial} refused: {in_force} is in force and is not older")
+        snapshot = cls(buffer, trusted)
+        snapshot.check_time(now=now, in_force=in_force)
         return snapshot
+
+    def check_time(self, *, now: float, in_force: int | None = None) -> None:
+        """Raise SnapshotError where it has expired at `now`, or is not newer than the serial `in_force`."""
+        if now >= self.expires:
+            expired = datetime.fromtimestamp(self.expires, UTC)
+            raise SnapshotError(f"snapshot {self.serial} refused: it expired at {expired:%Y-%m-%d %H:%M:%S} UTC")
+        if in_force is not None and not layout.is_newer(self.serial, in_force):
+            raise SnapshotError(f"snapshot {self.serial} refused: {in_force} is in force and is not older")
+
+    def signed_message(self) -> bytes:
+        """Return what a key signs of it."""
+        return signature.message(self._sections, serial=self.serial, born=self.born, expires=self.expires)
+
+    def signatures(self) -> dict[str, bytes]:
+        """Return the signatures that stand in it by the id of the key they claim, whether they hold or not."""
+        return signature.unpacked(self._sections.get(signature.SECTION, memoryview(b"")))
 
     def __len__(self) -> int:
         """Return the number of listed hosts and networks."""
@@ -79,6 +103,10 @@ class Snapshot:
     def section(self, name: str) -> memoryview:
         """Return the bytes of a section, by the name that the package's docstring gives it."""
         return self._sections[name]
+
+    def sections(self) -> dict[str, memoryview]:
+        """Return the bytes of every section by its name, those of later versions too, in the file's order."""
+        return dict(self._sections)
 
     def find(self, address: Address, now: float) -> Entry | None:
         """Return the most specific entry that covers an address and has not ended, or None."""
@@ -180,15 +208,21 @@ def _verified(data: memoryview) -> tuple[bytes, dict[str, memoryview]]:
         raise SnapshotError("snapshot refused: its checksum does not fit, it is damaged; publish anew")
     if count > layout.MAX_SECTIONS or layout.HEADER_BYTES + count * layout.SECTION.size > length:
         raise SnapshotError(f"snapshot refused: {count} sections do not fit it")
-    return found, dict(_sections(data, count))
+    return found, _sections(data, count)
 
 
-def _sections(data: memoryview, count: int) -> Iterator[tuple[str, memoryview]]:
+def _sections(data: memoryview, count: int) -> dict[str, memoryview]:
+    sections: dict[str, memoryview] = {}
     for row in range(count):
-        name, offset, length = layout.SECTION.unpack_from(data, layout.HEADER_BYTES + row * layout.SECTION.size)
+        raw, offset, length = layout.SECTION.unpack_from(data, layout.HEADER_BYTES + row * layout.SECTION.size)
+        name = raw.rstrip(b"\0").decode("ascii", "replace")
         if offset + length > len(data):
             raise SnapshotError("snapshot refused: a section reaches beyond its end; publish anew")
-        yield name.rstrip(b"\0").decode("ascii", "replace"), data[offset : offset + length]
+        # Else what was signed under a name need not be what is read under it.
+        if name in sections or not name.isascii():
+            raise SnapshotError("snapshot refused: two sections of one name, or a name not in ASCII; publish anew")
+        sections[name] = data[offset : offset + length]
+    return sections
 
 
 def _table(sections: dict[str, memoryview], family: int) -> _Table:
