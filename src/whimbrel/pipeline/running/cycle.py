@@ -24,6 +24,7 @@ from whimbrel.pipeline.config import Config
 from whimbrel.pipeline.decide import Deciding
 from whimbrel.pipeline.ingest import is_demo
 from whimbrel.pipeline.places import ledger_place, snapshot_path
+from whimbrel.pipeline.publish import keys_in_use
 from whimbrel.pipeline.running.arriving import Arriving, watched
 from whimbrel.pipeline.running.listed import Listed
 from whimbrel.pipeline.running.metrics import Metrics
@@ -196,7 +197,9 @@ class Cycle:
             now = self._clock()
             self._listed.follow(now)
             if self._listed.is_due(now, time.monotonic(), at_once=at_once):
-                self._listed.publish(self.config.publish, now, time.monotonic())
+                key = self.config.publish.signing_key
+                signers = keys_in_use(Path(self.config.store.data), Path(key) if key else None, now)
+                self._listed.publish(self.config.publish, now, time.monotonic(), signers)
 
         self.steps["publish"].run(publish)
 
