@@ -11,7 +11,7 @@ decided waits behind its mark.  Nothing is there twice: every id is a digest.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -46,6 +46,15 @@ _PATIENCE_SECONDS = 35.0
 # How often it is asked what else was entered in the ledger, and what is over.
 _BEAT_SECONDS = 0.5
 
+# The steps of a turn, and what a fault of each means for the service.
+STEPS: Mapping[str, str] = {
+    "ingest": "new mail waits where it is",
+    "decide": "the list stays as it is; evidence waits to be decided",
+    "expire": "listings end in the answers, not yet in the ledger",
+    "publish": "name servers go on with the snapshot they have",
+    "analyse": "campaigns and own servers are as they were",
+}
+
 EVERYTHING = Changes(frozenset(), all_of_them=True)
 
 _log = logging.getLogger(__name__)
@@ -75,16 +84,7 @@ class Cycle:
             self._listed = Listed(ledger, path, texts, demo=demo, metrics=metrics)
             self._arriving = self._places(config)
             self._close = stack.pop_all().close
-        self.steps = {
-            name: Step(name, meaning, metrics, time.monotonic)
-            for name, meaning in (
-                ("ingest", "new mail waits where it is"),
-                ("decide", "the list stays as it is; evidence waits to be decided"),
-                ("expire", "listings end in the answers, not yet in the ledger"),
-                ("publish", "name servers go on with the snapshot they have"),
-                ("analyse", "campaigns and own servers are as they were"),
-            )
-        }
+        self.steps = {name: Step(name, meaning, metrics, time.monotonic) for name, meaning in STEPS.items()}
         self._look_at_all = True
         self._is_trusting = False  # whether the trust that the settings tell is in force
         self._is_undecided = True
