@@ -71,6 +71,9 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 48.0
     snapshot: Annotated[str, Meta(description="Where the snapshot goes; empty: list.snapshot in the store.")] = ""
+    signing_key: Annotated[
+        str, Meta(description="The file of keys that sign the list; empty: the store's own, if it has one.")
+    ] = ""
 
 
 class Serve(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +125,7 @@ TABLES: Final[dict[str, type[msgspec.Struct]]] = {
 }
 
 # Settings that name places: relative ones of a file are taken from its folder.
-PATHS: Final = {"store": ("data",), "watch": ("path",), "publish": ("snapshot",)}
+PATHS: Final = {"store": ("data",), "watch": ("path",), "publish": ("snapshot", "signing_key")}
 
 
 def variable_of(table: str, key: str) -> str:

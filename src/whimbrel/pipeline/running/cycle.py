@@ -11,7 +11,7 @@ decided waits behind its mark.  Nothing is there twice: every id is a digest.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from whimbrel.pipeline.config import Config
 from whimbrel.pipeline.decide import Deciding
 from whimbrel.pipeline.ingest import is_demo
 from whimbrel.pipeline.places import ledger_place, snapshot_path
+from whimbrel.pipeline.publish import keys_in_use
 from whimbrel.pipeline.running.arriving import Arriving, watched
 from whimbrel.pipeline.running.listed import Listed
 from whimbrel.pipeline.running.metrics import Metrics
@@ -44,6 +45,15 @@ _LEAST_SECONDS = 0.05
 _PATIENCE_SECONDS = 35.0
 # How often it is asked what else was entered in the ledger, and what is over.
 _BEAT_SECONDS = 0.5
+
+# The steps of a turn, and what a fault of each means for the service.
+STEPS: Mapping[str, str] = {
+    "ingest": "new mail waits where it is",
+    "decide": "the list stays as it is; evidence waits to be decided",
+    "expire": "listings end in the answers, not yet in the ledger",
+    "publish": "name servers go on with the snapshot they have",
+    "analyse": "campaigns and own servers are as they were",
+}
 
 EVERYTHING = Changes(frozenset(), all_of_them=True)
 
@@ -74,16 +84,7 @@ class Cycle:
             self._listed = Listed(ledger, path, texts, demo=demo, metrics=metrics)
             self._arriving = self._places(config)
             self._close = stack.pop_all().close
-        self.steps = {
-            name: Step(name, meaning, metrics, time.monotonic)
-            for name, meaning in (
-                ("ingest", "new mail waits where it is"),
-                ("decide", "the list stays as it is; evidence waits to be decided"),
-                ("expire", "listings end in the answers, not yet in the ledger"),
-                ("publish", "name servers go on with the snapshot they have"),
-                ("analyse", "campaigns and own servers are as they were"),
-            )
-        }
+        self.steps = {name: Step(name, meaning, metrics, time.monotonic) for name, meaning in STEPS.items()}
         self._look_at_all = True
         self._is_trusting = False  # whether the trust that the settings tell is in force
         self._is_undecided = True
@@ -196,7 +197,9 @@ class Cycle:
             now = self._clock()
             self._listed.follow(now)
             if self._listed.is_due(now, time.monotonic(), at_once=at_once):
-                self._listed.publish(self.config.publish, now, time.monotonic())
+                key = self.config.publish.signing_key
+                signers = keys_in_use(Path(self.config.store.data), Path(key) if key else None, now)
+                self._listed.publish(self.config.publish, now, time.monotonic(), signers)
 
         self.steps["publish"].run(publish)
 

@@ -1,7 +1,7 @@
 """The list, kept in memory change by change, and published when it changed or its snapshot grows old."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
@@ -11,7 +11,8 @@ from whimbrel.listings.ledger import Ledger
 from whimbrel.model.listing import Code, Event
 from whimbrel.pipeline.config.settings import Publish
 from whimbrel.pipeline.running.metrics import Metrics
-from whimbrel.publishing import Entries, next_serial, previous_serial, write_snapshot
+from whimbrel.publishing import Entries, next_serial, previous_serial, signing, write_snapshot
+from whimbrel.wire.keyfile import KeyLine
 from whimbrel.wire.snapshot import Snapshot
 
 # A busy stream changes the list many times a second; two snapshots a second keep it fresh at a fifth of a core.
@@ -63,8 +64,8 @@ class Listed:
         """Publish at the next occasion, whatever changed: settings did."""
         self._is_changed = True
 
-    def publish(self, settings: Publish, now: datetime, monotonic: float) -> int:
-        """Publish the list as it is now; return the snapshot's serial."""
+    def publish(self, settings: Publish, now: datetime, monotonic: float, signers: Sequence[KeyLine]) -> int:
+        """Publish the list as it is now, signed by some keys or by none; return the snapshot's serial."""
         valid = timedelta(hours=settings.valid_hours)
         serial = next_serial(now, previous_serial(self.path))
         data = self._entries.snapshot(
@@ -77,6 +78,8 @@ class Listed:
             mailbox=settings.mailbox or None,
             demo=self._demo,
         )
+        if signers:
+            data = signing.signed(data, signers)
         self._ledger.note_published(serial, now, self._number or 0)
         write_snapshot(self.path, data)
         self.serial = serial
