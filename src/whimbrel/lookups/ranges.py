@@ -91,6 +91,7 @@ def lay_out(ranges: Sequence[Range]) -> Laid:
 
     Raises CrossedError where two overlap and neither lies strictly within the other.
     """
+    firsts, lasts = [one.first for one in ranges], [one.last for one in ranges]
     starts: list[int] = []
     which: list[int] = []
 
@@ -103,19 +104,19 @@ def lay_out(ranges: Sequence[Range]) -> Laid:
 
     around: list[int] = []  # places of the ranges that hold at the sweep's position, the narrowest last
 
-    def leave(before: float) -> None:
-        while around and ranges[around[-1]].last < before:
-            ended = ranges[around.pop()].last
+    def leave(before: int) -> None:
+        while around and lasts[around[-1]] < before:
+            ended = lasts[around.pop()]
             begin(ended + 1, around[-1] if around else -1)
 
-    for place in sorted(range(len(ranges)), key=lambda place: (ranges[place].first, -ranges[place].last, place)):
-        one = ranges[place]
-        leave(one.first)
-        if around and (one.last > ranges[around[-1]].last or one == ranges[around[-1]]):
+    # By first address, the widest first; in order of places where both are the same.
+    for place in np.lexsort((~np.array(lasts, np.uint64), np.array(firsts, np.uint64))).tolist():
+        leave(firsts[place])
+        if around and (lasts[place] > lasts[around[-1]] or ranges[place] == ranges[around[-1]]):
             raise CrossedError(around[-1], place)
-        begin(one.first, place)
+        begin(firsts[place], place)
         around.append(place)
-    leave(float("inf"))
+    leave(_LOW + 1)
     if starts and starts[-1] > _LOW:  # the end of all addresses
         del starts[-1], which[-1]
     return Laid(np.array(starts, dtype=np.uint64), np.array(which, dtype=np.int64))

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +17,12 @@ from tests.analysis.links.tiny import MONDAY, Row
 
 from whimbrel.analysis.links import Settings, State, grow, judge
 from whimbrel.analysis.links.outside import Outside, spans
-from whimbrel.lookups.leases import LEASES
+from whimbrel.lookups.leases import LEASES, read_leases
+from whimbrel.lookups.networks import open_table
 from whimbrel.lookups.ranges import NETWORKS
+from whimbrel.worlds import as_table, generate, leases, read_world
+
+WORLDS = Path(__file__).resolve().parents[3] / "worlds"
 
 HOSTS = [f"10.0.{n // 4}.{n}" for n in range(8)]
 START = int(MONDAY.timestamp())
@@ -179,11 +185,14 @@ def test_with_the_table_first_observations_fill_gaps() -> None:
     assert _by_network(rows, Outside(networks_of(), table_first=True)) == {"AS7"}
 
 
+def _without_as(observations: pa.Table) -> pa.Table:
+    nothing = pa.nulls(observations.num_rows, pa.int64())
+    return observations.set_column(observations.schema.get_field_index("asn"), "asn", nothing)
+
+
 def test_the_table_instead_of_the_column_gives_the_same_verdicts(world: World) -> None:
     observations, now = world(odds_ratio=3, hosts=1_500), datetime(2026, 3, 1, tzinfo=UTC)
-    bare = observations.set_column(
-        observations.schema.get_field_index("asn"), "asn", pa.nulls(observations.num_rows, pa.int64())
-    )
+    bare = _without_as(observations)
     known = observations.group_by(["host", "asn"]).aggregate([])
     true = known.append_column("prefix", pa.nulls(known.num_rows, pa.string())).select(NETWORKS.names)
     told = judge(bare, Settings(), now, Outside(true))
@@ -203,3 +212,31 @@ def test_a_state_of_other_tables_is_not_added_to(world: World) -> None:
     kept = State.restore(stored, Settings(), "a")
     grown = grow(observations, Settings(), now, kept, Outside(digest="a")).state
     assert grown.store().evidence.equals(grow(observations, Settings(), now).state.store().evidence)
+
+
+def _ratio(observations: pa.Table, outside: Outside) -> tuple[float, float]:
+    """Return the odds ratio and the e-value of the pair in question (claim L2)."""
+    told = judge(observations, Settings(), datetime(2004, 9, 1, tzinfo=UTC), outside)
+    rows = told.filter((pc.field("family") == "family-01") & (pc.field("claim") == "L2")).to_pylist()
+    return rows[0]["odds_ratio"], rows[0]["e_value"]
+
+
+def test_told_leases_give_back_what_churn_takes(tmp_path: Path) -> None:
+    world, path = read_world(WORLDS / "linked-churn.toml", ("units=1000",)), tmp_path / "leases.txt"
+    path.write_text("".join(leases(world, 2)))
+    observations = generate(world, 2)
+    guessed, told = (_ratio(observations, Outside(leases=one)) for one in (None, read_leases(path).table))
+    assert guessed[0] < 2 < told[0] < 4  # planted: 3, and half of the infected machines move
+    assert guessed[1] < 20 < told[1]
+
+
+def test_a_table_of_prefixes_first_takes_dirty_neighbourhoods_away(tmp_path: Path) -> None:
+    world, path = read_world(WORLDS / "stress-dirty-neighbourhoods.toml", ("weeks=16",)), tmp_path / "prefixes.txt"
+    path.write_text("".join(line.partition(" ")[0] + "\n" for line in as_table(world, 2)))
+    observations = generate(world, 2)
+    prefixes = open_table(path).look_up(observations["host"].cast(pa.string()).unique())
+    by_as, after = _ratio(observations, Outside()), _ratio(observations, Outside(prefixes))
+    by_prefix = _ratio(observations, Outside(prefixes, table_first=True))
+    assert after == by_as  # observations say the AS, and stand
+    assert by_prefix == _ratio(_without_as(observations), Outside())
+    assert by_prefix[0] < by_as[0] / 1.1  # planted: 1
