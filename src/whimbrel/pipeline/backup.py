@@ -42,6 +42,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     whimbrel: str
+    ledger: bool
     keys: bool
 
 
@@ -53,6 +54,7 @@ class BackedUp(NamedTuple):
     files: int
     copied: int
     copied_bytes: int
+    ledger: bool
     keys: list[str]
     removed: int
 
@@ -71,15 +73,16 @@ def back_up(data_dir: Path, goal: Path, *, keys: bool = True, link: bool = False
         at = _after(earlier[-1] if earlier else None)
         draft = goal / f"{_DRAFT}{_name(at)}"
         copied, kept_keys = _copied(data_dir, draft, earlier[-1] if earlier else None, keys=keys, link=link)
+        has_ledger = (draft / LEDGER_FILE).exists()
         with storing(draft):
-            note = Note(at=at, whimbrel=__version__, keys=bool(kept_keys))
+            note = Note(at=at, whimbrel=__version__, ledger=has_ledger, keys=bool(kept_keys))
             write_bytes(draft / NOTE_FILE, msgspec.json.encode(note))
             for folder in (draft / STORE_FOLDER, draft):
                 sync_folder(folder)
             draft.rename(goal / _name(at))
             sync_folder(goal)
         removed = _remove_old(goal, keep)
-    return BackedUp(goal / _name(at), at, *copied, kept_keys, removed)
+    return BackedUp(goal / _name(at), at, *copied, has_ledger, kept_keys, removed)
 
 
 def moments(goal: Path) -> list[Path]:
