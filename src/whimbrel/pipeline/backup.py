@@ -23,7 +23,7 @@ import msgspec
 
 from whimbrel import __version__
 from whimbrel.errors import ConfigError, StoreError
-from whimbrel.evidence import copying
+from whimbrel.evidence import Evidence, copying
 from whimbrel.evidence.copying import Copied, MomentPassedError
 from whimbrel.evidence.files import storing, sync_folder, write_bytes
 from whimbrel.evidence.manifest import MANIFEST_FILE
@@ -64,8 +64,7 @@ def back_up(data_dir: Path, goal: Path, *, keys: bool = True, link: bool = False
 
     Raises StoreError where the store is damaged or a disk fails, ConfigError where `goal` cannot take it.
     """
-    if not (data_dir / STORE_FOLDER / MANIFEST_FILE).exists():
-        raise StoreError(f"there is no evidence in {data_dir}: ingest some first, or name another data folder")
+    Evidence.open(data_dir).close()  # where there is no store, or half of one, this says so
     if goal.resolve().is_relative_to((data_dir / STORE_FOLDER).resolve()):
         raise ConfigError(f"{goal} lies within the store itself; name a folder elsewhere, best on another disk")
     with _alone(goal):
