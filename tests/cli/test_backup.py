@@ -5,6 +5,8 @@ from pathlib import Path
 from tests.cli.conftest import NOW, Store
 from tests.cli.running import refused, run
 
+from whimbrel.evidence import Evidence
+
 
 def test_there_and_back(tmp_path: Path, store: Store) -> None:
     goal, new = tmp_path / "backups", tmp_path / "new"
@@ -35,6 +37,14 @@ def test_without_keys_it_says_so(tmp_path: Path, store: Store) -> None:
     ran = run("check", "--now", NOW, data=tmp_path / "new")
     assert ran.code == 0
     assert "note: evidence/recipients.key: has no key" in ran.out
+
+
+def test_before_anything_is_decided_it_says_that_no_ledger_is_in_it(tmp_path: Path) -> None:
+    Evidence.open(tmp_path / "store", write=True).close()
+    assert "no ledger is in it" in run("backup", tmp_path / "backups", data=tmp_path / "store").out
+    ran = run("restore", tmp_path / "backups", data=tmp_path / "new")
+    assert "no ledger was in it" in ran.out
+    assert "no key was in it" in ran.out
 
 
 def test_mistakes_are_one_line(tmp_path: Path, store: Store) -> None:

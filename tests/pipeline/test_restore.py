@@ -121,6 +121,9 @@ restore(Path(sys.argv[1]), Path(sys.argv[2]), force=True)
         for write in (False, True):
             with pytest.raises(StoreError, match="has not ended"):
                 Evidence.open(there, write=write)
+        assert [each.place for each in check(there, None)] == [".restoring"]
+        with pytest.raises(StoreError, match="has not ended"):
+            back_up(there, tmp_path / "half")
         restore(backups, there, force=True)
         assert check(there, None) == []
         steps += 1

@@ -39,6 +39,8 @@ def command(goal: Path, without_keys: bool, link: bool, keep: int, data_dir: Pat
         print_json(done._asdict() | {"path": str(done.path)})
         return
     click.echo(f"{done.path}: {done.files:,} files, {done.copied:,} of them new ({done.copied_bytes / 1e6:,.1f} MB)")
+    if not done.ledger:
+        click.echo("no ledger is in it: nothing was decided yet, or a database server has it (run pg_dump there)")
     if done.keys:
         click.echo(f"secret keys are in it ({', '.join(done.keys)}): keep it as safe as the store")
     else:

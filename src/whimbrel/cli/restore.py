@@ -30,6 +30,10 @@ def command(source: Path, force: bool, data_dir: Path, as_json: bool) -> None:
     click.echo(f"{done.data}: restored as of {done.at:%Y-%m-%d %H:%M:%S} UTC, from {done.source}")
     if done.replaced is not None:
         click.echo(f"what was there before is in {done.replaced}: delete it when you are sure")
+    if not done.ledger:
+        click.echo(
+            "no ledger was in it: if a database server had it, restore it there (pg_restore), then: whimbrel check"
+        )
     if not done.keys:
         click.echo("no key was in it: put recipients.key and signing.key back from where you keep them")
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from whimbrel.errors import StoreError
 from whimbrel.evidence.derived import DERIVED_FOLDER
-from whimbrel.evidence.files import storing, sync_folder
+from whimbrel.evidence.files import reading_database, storing, sync_folder
 from whimbrel.evidence.manifest import KINDS, MANIFEST_FILE
 from whimbrel.evidence.staging import DRAFT, STAGING_FOLDER, STAGING_SUFFIX
 
@@ -40,7 +40,7 @@ class MomentPassedError(Exception):
 def moment(path: Path) -> Iterator[sqlite3.Connection]:
     """Hold a database as it is now, for reading and copying, whatever a writer commits from now on."""
     with storing(path, "read"):
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        db = reading_database(path)
     try:
         with storing(path, "read"):
             db.execute("BEGIN")

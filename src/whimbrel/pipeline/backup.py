@@ -23,7 +23,7 @@ import msgspec
 
 from whimbrel import __version__
 from whimbrel.errors import ConfigError, StoreError
-from whimbrel.evidence import copying
+from whimbrel.evidence import Evidence, copying
 from whimbrel.evidence.copying import Copied, MomentPassedError
 from whimbrel.evidence.files import storing, sync_folder, write_bytes
 from whimbrel.evidence.manifest import MANIFEST_FILE
@@ -50,6 +50,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     whimbrel: str
+    ledger: bool
     keys: bool
 
 
@@ -61,6 +62,7 @@ class BackedUp(NamedTuple):
     files: int
     copied: int
     copied_bytes: int
+    ledger: bool
     keys: list[str]
     removed: int
 
@@ -70,8 +72,7 @@ def back_up(data_dir: Path, goal: Path, *, keys: bool = True, link: bool = False
 
     Raises StoreError where the store is damaged or a disk fails, ConfigError where `goal` cannot take it.
     """
-    if not (data_dir / STORE_FOLDER / MANIFEST_FILE).exists():
-        raise StoreError(f"there is no evidence in {data_dir}: ingest some first, or name another data folder")
+    Evidence.open(data_dir).close()  # where there is no store, or half of one, this says so
     if goal.resolve().is_relative_to((data_dir / STORE_FOLDER).resolve()):
         raise ConfigError(f"{goal} lies within the store itself; name a folder elsewhere, best on another disk")
     with _alone(goal):
@@ -79,15 +80,16 @@ def back_up(data_dir: Path, goal: Path, *, keys: bool = True, link: bool = False
         at = _after(earlier[-1] if earlier else None)
         draft = goal / f"{_DRAFT}{_name(at)}"
         copied, kept_keys = _copied(data_dir, draft, earlier[-1] if earlier else None, keys=keys, link=link)
+        has_ledger = (draft / LEDGER_FILE).exists()
         with storing(draft):
-            note = Note(at=at, whimbrel=__version__, keys=bool(kept_keys))
+            note = Note(at=at, whimbrel=__version__, ledger=has_ledger, keys=bool(kept_keys))
             write_bytes(draft / NOTE_FILE, msgspec.json.encode(note))
             for folder in (draft / STORE_FOLDER, draft):
                 sync_folder(folder)
             draft.rename(goal / _name(at))
             sync_folder(goal)
         removed = _remove_old(goal, keep)
-    return BackedUp(goal / _name(at), at, *copied, kept_keys, removed)
+    return BackedUp(goal / _name(at), at, *copied, has_ledger, kept_keys, removed)
 
 
 def moments(goal: Path) -> list[Path]:

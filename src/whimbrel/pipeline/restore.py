@@ -32,6 +32,7 @@ class Restored(NamedTuple):
     data: Path
     source: Path
     at: datetime
+    ledger: bool
     keys: bool
     replaced: Path | None
 
@@ -60,7 +61,7 @@ def restore(source: Path, data_dir: Path, *, force: bool = False) -> Restored:
         sync_folder(data_dir)
         draft.rmdir()
         sync_folder(data_dir)
-    return Restored(data_dir, moment, note.at, note.keys, replaced)
+    return Restored(data_dir, moment, note.at, note.ledger, note.keys, replaced)
 
 
 def _newest(source: Path) -> Path:
