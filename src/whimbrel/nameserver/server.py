@@ -204,13 +204,17 @@ def adopt(descriptors: Sequence[int]) -> list[Bound]:
 
     Raises ConfigError where they are none.
     """
+    opened: list[socket.socket] = []
+    problem = "they are not UDP and TCP by turns"
     try:
-        opened = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        opened += (socket.socket(fileno=descriptor) for descriptor in descriptors)
         pairs = list(zip(opened[::2], opened[1::2], strict=True))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"sockets {', '.join(map(str, descriptors))} cannot be taken over: {error}") from None
-    if any((udp.type, tcp.type) != (socket.SOCK_DGRAM, socket.SOCK_STREAM) for udp, tcp in pairs):
-        raise ConfigError(f"sockets {', '.join(map(str, descriptors))} are not UDP and TCP by turns")
+        pairs, problem = [], str(error)
+    if not pairs or any((udp.type, tcp.type) != (socket.SOCK_DGRAM, socket.SOCK_STREAM) for udp, tcp in pairs):
+        for each in opened:
+            each.close()
+        raise ConfigError(f"sockets {', '.join(map(str, descriptors))} cannot be taken over: {problem}")
     for each in opened:
         each.setblocking(False)
     return [Bound(Endpoint(*udp.getsockname()[:2]), udp, tcp) for udp, tcp in pairs]

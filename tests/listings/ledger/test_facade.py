@@ -199,3 +199,20 @@ def test_a_publication_fixes_the_list_of_its_moment(place: Path | str) -> None:
         assert len(ledger.listings(day(3.5))) > len(published) > 0
         assert ledger.listings_at(day(3.5)) == published
         assert ledger.listings_at(day(4)) == ledger.listings(day(4))
+
+
+def test_changes_are_told_from_where_a_reader_had_come(place: Path | str) -> None:
+    decider = Decider(OWN)
+    with Ledger.open(place, "write") as ledger:
+        assert ledger.last_change() == 0
+        assert ledger.changes(0) == (0, [])
+        known = 0
+        for number in range(3):
+            rows = [seen(f"192.0.{host}.{number + 1}", day=number, salt=str(n)) for host in range(5) for n in range(3)]
+            events = [event for row in rows for event in decider.decide(row)]
+            ledger.commit(a_run(number), events, decider.dumps())
+            known, told = ledger.changes(known)
+            assert told == events
+            assert known == ledger.last_change()
+        assert ledger.changes(0) == (known, ledger.history())
+        assert ledger.changes(known) == (known, [])

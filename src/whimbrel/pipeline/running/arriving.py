@@ -67,14 +67,15 @@ class Arriving:
             self._pool = Pool(self._jobs)
         return self._pool
 
-    def trust(self) -> int:
-        """Go by the trust that the settings tell; return how many earlier observations that corrected."""
-        corrected = 0
+    def trust(self) -> bool:
+        """Go by the trust that the settings tell; return whether that changed the evidence."""
+        changed = False
         for watch in (each.watch for each in self.places):
             if watch.trust:
                 tell_trust(self._store, watch.sensor, parse_trust(watch.trust))
-                corrected += settle(self._store, watch.sensor, infer=False).corrected
-        return corrected
+                settled = settle(self._store, watch.sensor, infer=False)
+                changed |= bool(settled.corrected or settled.messages)
+        return changed
 
     def take_in(self, changes: Changes, now: float) -> Settled | None:
         """Read what is new, and append it to the evidence; None where there is nothing.

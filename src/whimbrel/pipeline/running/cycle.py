@@ -169,12 +169,10 @@ class Cycle:
             return
 
         def take_in() -> bool:
-            corrected = 0
             if not self._is_trusting:
-                corrected = self._arriving.trust()
+                self._is_undecided |= self._arriving.trust()
                 self._is_trusting = True
-            settled = self._arriving.take_in(changes, time.monotonic())
-            return bool(corrected or settled)
+            return self._arriving.take_in(changes, time.monotonic()) is not None
 
         self._look_at_all = True
         done = self.steps["ingest"].run(take_in)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from whimbrel.errors import ConfigError
 from whimbrel.listings.ledger import Ledger
+from whimbrel.listings.ledger.replay import ENDS
 from whimbrel.model.listing import Code, Event
 from whimbrel.pipeline.config.settings import Publish
 from whimbrel.pipeline.running.metrics import Metrics
@@ -40,15 +41,23 @@ class Listed:
     def follow(self, now: datetime) -> int:
         """Take up what was entered in the ledger since the last call; return how many events."""
         if self._number is None:
-            number = self._ledger.last_change()
-            for listing in self._ledger.listings(now):
-                self._put(listing.target, listing.code, listing.until)
-            self._number = number
+            self._take_all(now)
+        assert self._number is not None
         self._number, events = self._ledger.changes(self._number)
         for event in events:
             self._apply(event)
+        if any(event.change == "erased" for event in events):
+            self._take_all(now)  # what was erased is named nowhere any more, so it is what is left that tells
         self._metrics.in_force.set(len(self._entries))
         return len(events)
+
+    def _take_all(self, now: datetime) -> None:
+        number = self._ledger.last_change()
+        self._entries = Entries()
+        for listing in self._ledger.listings(now):
+            self._put(listing.target, listing.code, listing.until)
+        self._number = number
+        self._is_changed = True
 
     def is_due(self, now: datetime, monotonic: float, *, at_once: bool = False) -> bool:
         """Tell whether a snapshot should be published; `at_once`: however soon that is after the last."""
@@ -101,7 +110,7 @@ class Listed:
         self._metrics.events.labels(event.change).inc()
         if event.change == "listed" and event.code is not None and event.until is not None:
             self._put(event.target, event.code, event.until)
-        elif event.change != "candidate":
+        elif event.change in ENDS:
             end = self._entries.drop(event.target)
             # An end that came as foretold stands in the snapshot already.
             self._is_changed |= end is not None and int(event.at.timestamp()) < end

@@ -101,6 +101,9 @@ class Watcher:
             ):
                 with self._lock:
                     self._paths.update(path for _, path in notices)
+                    for change, path in notices:
+                        if change is watchfiles.Change.deleted:
+                            self._watched.pop(Path(path), None)  # a folder made in its place may have its very inode
                     self._missed |= is_first  # what came before the notices began
                 if notices or is_first:
                     self._wake()
