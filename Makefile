@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are ./demo and ./test; the rest is for those who work on Whimbrel.
 LOCK = uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header
 
-.PHONY: demo test lint lock schemas bench bench-link crash fuzz
+.PHONY: demo test lint lock schemas bench bench-link bench-rebuild crash fuzz
 demo:
 	./demo
 test:
@@ -15,6 +15,7 @@ lock:
 	$(LOCK) --no-default-groups --group build > requirements.txt
 	$(LOCK) --no-default-groups --group build --group test > requirements-test.txt
 	$(LOCK) --no-default-groups --group build --group test --group lint > requirements-dev.txt
+	$(LOCK) --only-group spark > requirements-spark.txt
 	rm -f uv.lock
 bench:
 	tools/bench
@@ -24,6 +25,9 @@ bench-link:
 crash:
 	tools/setup test
 	WHIMBREL_FAULTS=100 .venv/bin/python -m pytest -n 2 tests/faults tests/pipeline/test_ingest.py -k "killed or sync"
+bench-rebuild:
+	tools/setup test
+	.venv/bin/python bench/rebuild.py
 fuzz:
 	tools/setup test
 	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py

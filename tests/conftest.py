@@ -1,14 +1,15 @@
-"""Where the mail to test on lies, and how tests that need Debian packages skip."""
+"""Where the mail to test on lies, how tests that need Debian packages skip, and a database server for a ledger."""
 
 import os
 import shutil
 import signal
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests import postgresql
 
 # The same examples every time, so that a run says something of the change and not of chance; `make fuzz` draws others.
 settings.register_profile("repeatable", derandomize=True)
@@ -69,3 +70,16 @@ def debian_program() -> Callable[[str, str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server; skip (or fail, in CI) where it is not installed."""
+    programs = postgresql.installed()
+    if programs is None:
+        reason = "initdb is not installed (Debian package postgresql)"
+        if os.environ.get("WHIMBREL_REQUIRE_DEBIAN") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with postgresql.running(programs) as server:
+        yield server

@@ -31,8 +31,8 @@ COMMANDS_DOC = TEXTS["docs/commands.md"]
 ARCHITECTURE = TEXTS["docs/architecture.md"]
 SHARED = ("--data", "--json", "--now", "--help", "--version")  # explained once, for all commands
 TABLE_COMMANDS = ("hosts", "campaigns", "listings", "links")
-STORELESS_COMMANDS = {"simulate"}
-WITHOUT_NOW = {"backup", "restore"}  # a copy of what is there, whatever the time
+STORELESS_COMMANDS = {"config", "simulate"}
+TIMELESS_COMMANDS = {"backup", "restore", "rebuild"}  # a copy, or what was recorded, whatever the time
 
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -127,7 +127,7 @@ def test_what_commands_share_is_shared() -> None:
     tables = set(re.findall(r"^\| `(--[a-z-]+)", section(COMMANDS_DOC, "Tables"), re.MULTILINE))
     for name in COMMANDS:
         existing = {spelling for option in options_of(name) for spelling in option.opts}
-        expected = shared - {"--now"} if name in WITHOUT_NOW else shared
+        expected = shared - {"--now"} if name in TIMELESS_COMMANDS else shared
         assert (expected <= existing) == (name not in STORELESS_COMMANDS)
         assert (tables <= existing) == (name in TABLE_COMMANDS)
 
@@ -160,7 +160,7 @@ NEVER_DECIDED = (Code.OPEN_RELAY, Code.OPEN_PROXY)
 
 
 def test_every_export_format_is_documented() -> None:
-    table = rows(TEXTS["docs/exports.md"])[1:]
+    table = rows(TEXTS["docs/exports.md"].partition("\n## ")[0])[1:]
     assert [cells[0].strip("`") for cells in table] == list(FORMATS)
     assert all(len(cells) == 5 and all(cells) for cells in table)
 
@@ -343,15 +343,20 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         ("backup", str(folder / "backups")),
         ("restore", str(folder / "backups"), "--force"),
         ("key new", "signing"),
+        ("remove", "192.0.2.1", "--why", "x"),
+        ("allow", "192.0.2.0/24", "--owner", "x", "--why", "x"),
+        ("rebuild",),
     ):
         name, *action = line.split()
-        now = () if name in WITHOUT_NOW else NOW
+        now = () if name in TIMELESS_COMMANDS else NOW
         result = CliRunner().invoke(command_of(name), [*action, *arguments, *now, *data], catch_exceptions=False)
         found[" ".join([name, *arguments[:1]]) if "--by-network" in arguments else name] = json.loads(
             result.stdout.splitlines()[0]
         )
+    settings = CliRunner().invoke(command_of("config"), ["show", *data])
     truth = CliRunner().invoke(command_of("simulate"), [str(ROOT / "worlds/demo.toml"), "--truth"])
     return found | {
+        "config": json.loads(settings.stdout.splitlines()[0]),
         "simulate": json.loads(truth.stdout.splitlines()[0]),
         "links": dict.fromkeys(VERDICTS.names),  # what it prints is held to these by tests/cli/test_links.py
         "link": dict.fromkeys(field.name for field in msgspec.structs.fields(LinkExplanation)),
@@ -366,7 +371,7 @@ def documented_keys(name: str, introduction: str) -> list[str]:
     return re.findall(r"`(\w+)`", found[1])
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"serve", "mirror", "campaigns"}])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"serve", "run", "mirror", "campaigns"}])
 def test_json_keys_are_those_printed(name: str, printed: dict[str, dict[str, Any]]) -> None:
     assert sorted(documented_keys(name, "JSON keys")) == sorted(printed[name])
 

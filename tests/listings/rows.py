@@ -3,7 +3,9 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
 
+from whimbrel.listings.settings import OWN
 from whimbrel.listings.state import Seen
+from whimbrel.model.listing import Run, RunKind
 
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -47,3 +49,10 @@ def seen(
 
 def day(number: float) -> datetime:
     return DAY_0 + timedelta(days=number)
+
+
+def a_run(number: float, kind: RunKind = "decided") -> Run:
+    """Return a run at the end of a day."""
+    return Run(
+        kind=kind, at=day(number), batch=0, until=day(number), profile=OWN.profile, rule_version=OWN.rule_version
+    )

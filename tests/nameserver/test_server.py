@@ -1,6 +1,7 @@
 """The server on loopback sockets, asked by dnspython."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import pytest
 
 from whimbrel.errors import ConfigError, SnapshotError
 from whimbrel.model.listing import Code, Listing
-from whimbrel.nameserver import Counters, Endpoint, ServerSettings, serve
+from whimbrel.nameserver import Bound, Counters, Endpoint, ServerSettings, adopt, bind, serve
 from whimbrel.publishing import write_snapshot
 
 PATIENCE_SECONDS = 10
@@ -29,7 +30,7 @@ def path(tmp_path: Path, world_data: bytes) -> Path:
 
 @asynccontextmanager
 async def serving(
-    path: Path, now: float, counters: Counters | None = None, **settings: Any
+    path: Path, now: float, counters: Counters | None = None, sockets: list[Bound] | None = None, **settings: Any
 ) -> AsyncIterator[tuple[Endpoint, ...]]:
     """Run the server for the length of a block, which gets the endpoints; it must end cleanly."""
     stop = asyncio.Event()
@@ -41,6 +42,7 @@ async def serving(
             ready=endpoints.set_result,
             clock=lambda: now,
             counters=counters,
+            sockets=sockets,
         )
     )
     await asyncio.wait((server, endpoints), return_when=asyncio.FIRST_COMPLETED)
@@ -214,3 +216,36 @@ def test_swaps_under_load_lose_no_query_and_mix_no_two_lists(
 
     asyncio.run(swap())
     assert seen == {(1, True), (1, False), (2, True), (2, False)}
+
+
+def test_sockets_outlive_the_server_and_queries_wait_in_them(path: Path, now: float) -> None:
+    """As `whimbrel run` holds them: one server ends, a query comes, the next server answers it."""
+    held = bind([Endpoint("127.0.0.1", 0)])
+
+    def taken_over() -> list[Bound]:
+        # A child's descriptors are copies of its own.
+        return adopt([os.dup(each.fileno()) for bound in held for each in (bound.udp, bound.tcp)])
+
+    async def talk() -> None:
+        async with serving(path, now, sockets=taken_over()) as endpoints:
+            assert endpoints == (held[0].endpoint,)
+            assert (await udp(endpoints[0], "2.0.0.127")).rcode() == dns.rcode.NOERROR
+        waiting = asyncio.create_task(udp(endpoints[0], "2.0.0.127"))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        async with serving(path, now, sockets=taken_over()):
+            assert (await waiting).rcode() == dns.rcode.NOERROR
+
+    asyncio.run(talk())
+    for bound in held:
+        bound.udp.close()
+        bound.tcp.close()
+
+
+def test_what_are_no_sockets_is_one_line() -> None:
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as datagrams, Path("/dev/null").open() as file:
+        for descriptors in ([os.dup(file.fileno())] * 2, [os.dup(tcp.fileno())], [999, 998]):
+            with pytest.raises(ConfigError, match="cannot be taken over"):
+                adopt(descriptors)
+        with pytest.raises(ConfigError, match="not UDP and TCP by turns"):
+            adopt([os.dup(tcp.fileno()), os.dup(datagrams.fileno())])

@@ -5,14 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
-from whimbrel.pipeline.decide import Mark
 from whimbrel.pipeline.ingest import Asked, Ingested, ingest
-from whimbrel.pipeline.places import ledger_path
+from whimbrel.pipeline.places import ledger_place
 from whimbrel.sensors.boundary import parse_trust
 
 LATER = datetime(2003, 1, 1, tzinfo=UTC)
@@ -75,16 +73,16 @@ def contents(data_dir: Path) -> dict[str, Any]:
 
 def decisions(data_dir: Path) -> dict[str, Any]:
     """Return what the ledger says: events in their order, listings at the end and half way, and the working state."""
-    with Ledger.open(ledger_path(data_dir)) as ledger:
-        recorded = ledger.mark()
+    with Ledger.open(ledger_place(data_dir)) as ledger:
+        last = ledger.last_run()
         events = ledger.history()
-        assert recorded is not None
+        assert last is not None
         return {
             "events": events,
             "listings": [ledger.listings(at) for at in (LATER, *(event.at for event in events[::50]))],
             "state": dict(ledger.load_state()),
-            "until": msgspec.msgpack.decode(recorded[0], type=Mark).until,
-            "rules": recorded[1:],
+            "until": last.until,
+            "rules": (last.profile, last.rule_version),
         }
 
 

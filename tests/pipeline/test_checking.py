@@ -121,15 +121,15 @@ def test_a_run_that_falls_into_the_check_is_no_damage(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mark is read when a writer has just gone on."""
-    original, observe, calls = Ledger.mark, observing(store, tmp_path), [0]
+    original, observe, calls = Ledger.last_run, observing(store, tmp_path), [0]
 
-    def mark(ledger: Ledger) -> Any:
+    def last_run(ledger: Ledger) -> Any:
         calls[0] += 1
         if calls[0] == 2:
             observe()
         return original(ledger)
 
-    monkeypatch.setattr(Ledger, "mark", mark)
+    monkeypatch.setattr(Ledger, "last_run", last_run)
     assert check(store, NOW) == []
     assert calls[0] >= 2
 
@@ -173,8 +173,8 @@ def test_a_damaged_ledger_is_told(store: Path, damage: Callable[[Path], None]) -
     assert "is damaged" in finding.problem
 
 
-def test_a_ledger_of_another_version_is_told(store: Path) -> None:
-    execute(store / "ledger.sqlite", "UPDATE mark SET ledger_version = 99")
+def test_a_ledger_of_a_newer_version_is_told(store: Path) -> None:
+    execute(store / "ledger.sqlite", "UPDATE alembic_version SET version_num = '99'")
     assert "version 99" in one(store).problem
 
 

@@ -1,18 +1,19 @@
 """Decisions wait for their time, use only what was known, and come out the same in one step or in many."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
 from tests.pipeline.conftest import Undisturbed
 from tests.pipeline.mail import day, message, received
-from tests.pipeline.stores import assert_same, decisions, ingested, rows_of
+from tests.pipeline.stores import LATER, assert_same, decisions, ingested, rows_of
 
-from whimbrel.errors import ConfigError
+from whimbrel.errors import ConfigError, StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
-from whimbrel.pipeline.decide import check_profile, decide, settings_of
-from whimbrel.pipeline.places import ledger_path
+from whimbrel.pipeline.decide import Decided, Deciding, check_profile, decide, settings_of
+from whimbrel.pipeline.places import LEDGER_FILE, ledger_place
 
 
 def spam(folder: Path, name: str, peer: str, at: datetime) -> str:
@@ -91,7 +92,7 @@ def test_own_servers_are_never_listed_and_their_listings_end_when_told(tmp_path:
 
 
 def listed(data_dir: Path) -> set[str]:
-    with Ledger.open(ledger_path(data_dir)) as ledger:
+    with Ledger.open(ledger_place(data_dir)) as ledger:
         return {listing.target for listing in ledger.listings(day(3))}
 
 
@@ -105,3 +106,82 @@ def test_profiles(tmp_path: Path) -> None:
         check_profile(tmp_path / "store", "own")
     with pytest.raises(ConfigError, match="no profile 'mine'; it is one of shared, own"):
         settings_of("mine")
+
+
+def test_one_long_run_makes_the_ledger_of_many_short_ones(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    with Evidence.open(undisturbed.data_dir) as store:
+        learned = sorted(store.observations(columns=["learned_at"])["learned_at"].to_pylist())
+    ingested(tmp_path, undisturbed.paths, labels=undisturbed.labels, now=learned[0])
+    with Evidence.open(tmp_path, write=True) as store, Deciding.open(tmp_path) as deciding:
+        done = [deciding.decide(store, at) for at in (*learned[10:-1:10], LATER, LATER)]
+    assert (done[-2].waiting, done[-1].decided, done[-1].events) == (0, 0, 0)
+    expected = {part: undisturbed.contents[part] for part in ("events", "listings", "state", "until", "rules")}
+    assert_same(decisions(tmp_path), expected)
+
+
+def test_an_idle_call_writes_nothing(tmp_path: Path) -> None:
+    ingested(tmp_path, [spam(tmp_path / "mail", "a", "24.1.2.3", day(1))], now=day(2))
+    with Evidence.open(tmp_path, write=True) as store, Deciding.open(tmp_path) as deciding:
+        path = tmp_path / LEDGER_FILE
+        before = path.stat().st_mtime_ns
+        deciding.decide(store, day(3))
+        assert deciding.expire(day(1.5)) == 0
+        assert path.stat().st_mtime_ns == before
+        assert not path.with_name("ledger.sqlite-wal").stat().st_size
+
+
+def test_terms_end_when_nothing_is_seen(tmp_path: Path) -> None:
+    early = [spam(tmp_path / "mail", f"m{n}", "24.1.2.3", day(n / 10)) for n in range(20)]
+    ingested(tmp_path / "store", early, now=day(2))
+    before = decisions(tmp_path / "store")["events"]
+    until = max(event.until for event in before if event.target == "24.1.2.3" and event.until)
+    with Deciding.open(tmp_path / "store") as deciding:
+        assert deciding.expire(until + timedelta(days=1)) >= 1
+        assert deciding.expire(until + timedelta(days=1)) == 0
+    ended = [event for event in decisions(tmp_path / "store")["events"][len(before) :] if event.target == "24.1.2.3"]
+    assert [(event.at, event.change) for event in ended] == [(until, "expired")]
+    # Mail that came between the end and the call, and is read after it, is decided as if it had been read before.
+    late = [spam(tmp_path / "mail", f"late{n}", "24.1.2.3", until + timedelta(minutes=n)) for n in range(1, 9)]
+    ingested(tmp_path / "store", late)
+    ingested(tmp_path / "at once", [*early, *late])
+    assert_same(decisions(tmp_path / "store"), decisions(tmp_path / "at once"))
+
+
+def test_a_call_that_fails_leaves_the_ledger_and_the_next_one_does_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [spam(tmp_path / "mail", f"m{n}", "24.1.2.3", day(n / 10)) for n in range(20)]
+    ingested(tmp_path / "store", paths, now=day(1))
+    before = decisions(tmp_path / "store")
+    with Evidence.open(tmp_path / "store", write=True) as store, Deciding.open(tmp_path / "store") as deciding:
+        with monkeypatch.context() as full:
+            full.setattr(Ledger, "commit", _full_disk)
+            with pytest.raises(StoreError):
+                deciding.decide(store, day(3))
+        assert_same(decisions(tmp_path / "store"), before)
+        deciding.decide(store, day(3))
+    ingested(tmp_path / "at once", paths, now=day(3))
+    assert_same(decisions(tmp_path / "store"), decisions(tmp_path / "at once"))
+
+
+def test_what_somebody_else_appends_meanwhile_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [spam(tmp_path / "mail", f"m{n}", "24.1.2.3", day(n / 10)) for n in range(20)]
+    ingested(tmp_path / "store", paths, now=day(1))
+    with Evidence.open(tmp_path / "store", write=True) as store, Deciding.open(tmp_path / "store") as deciding:
+        calls = count()
+        other: list[Decided] = []
+
+        def disturbed(_: Evidence) -> list[str]:
+            if next(calls) == 0:  # in the middle of the one's decisions
+                other.append(decide(store, tmp_path / "store", day(1.5)))
+            return []
+
+        monkeypatch.setattr("whimbrel.pipeline.decide.own_networks", disturbed)
+        one = deciding.decide(store, day(3))
+        assert (other[0].decided, one.decided) == (5, 4)
+    ingested(tmp_path / "at once", paths, now=day(3))
+    assert_same(decisions(tmp_path / "store"), decisions(tmp_path / "at once"))
+
+
+def _full_disk(*_: object, **__: object) -> None:
+    raise StoreError("the disk is full")

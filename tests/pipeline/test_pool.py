@@ -1,6 +1,8 @@
 """Whatever mail does to a reader, all other mail is read."""
 
 import hashlib
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from tests.pipeline.readers import misbehaving
 
 from whimbrel.errors import WhimbrelError
 from whimbrel.model.reading import Reading
-from whimbrel.pipeline.pool import Chunk, read_chunks
+from whimbrel.pipeline.pool import Chunk, Pool, read_chunks
 from whimbrel.pipeline.reading import Work, read_work
 
 
@@ -104,3 +106,42 @@ def test_what_is_left_unread_ends_its_readers() -> None:
     began = time.monotonic()
     chunks.close()  # type: ignore[attr-defined]  # a generator
     assert time.monotonic() - began < 10
+
+
+def test_a_pool_reads_again_and_again_with_the_same_readers() -> None:
+    with Pool(1) as pool:
+        pids = [reader._process.pid for reader in pool._readers]
+        for number in range(3):
+            ((_, readings),) = pool.read([chunk(f"c{number}", "text")])
+            assert len(readings) == 1
+        assert list(pool.read([])) == []
+        assert [reader._process.pid for reader in pool._readers] == pids
+
+
+def test_a_pool_reads_on_after_it_was_left_in_the_middle() -> None:
+    with Pool(2, read=misbehaving) as pool:
+        left = pool.read([chunk("a", "text"), chunk("b", "hang"), chunk("c", "text")])
+        next(left)
+        left.close()  # type: ignore[attr-defined]  # a generator
+        assert [key.key for key, _ in pool.read([chunk("d", "text")])] == ["d"]
+
+
+def test_a_reader_that_died_between_two_messages_costs_none() -> None:
+    with Pool(1) as pool:
+        assert len(list(pool.read([chunk("a", "text")]))) == 1
+        pool._readers[0]._process.kill()
+        pool._readers[0]._process.join()
+        ((_, readings),) = pool.read([chunk("b", "text", "text")])
+        assert [reading.defects for reading in readings] == [(), ()]
+
+
+def test_a_reader_leaves_signals_to_its_parent() -> None:
+    """A terminal or a service manager may tell a whole group to end: no message is given up for that."""
+    with Pool(1) as pool:
+        list(pool.read([chunk("a", "text")]))
+        pid = pool._readers[0]._process.pid
+        assert pid is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(pid, number)
+        ((_, readings),) = pool.read([chunk("b", "text")])
+        assert (pool._readers[0]._process.pid, readings[0].defects) == (pid, ())

@@ -1,15 +1,17 @@
 """Who handed us each message: told and inferred, and corrected when trust grows."""
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.pipeline.mail import DAY_0, day, message, received
-from tests.pipeline.stores import contents, ingested, rows_of
+from tests.pipeline.stores import contents, ingested, rows_of, with_key
 
-from whimbrel.evidence import Evidence
-from whimbrel.pipeline.settle import own_networks, sensors_of, trust_of
+from whimbrel.evidence import Batch, Evidence
+from whimbrel.pipeline.reading import Work, read_work
+from whimbrel.pipeline.settle import Arrived, own_networks, sensors_of, settle, trust_of
 from whimbrel.pipeline.views import host_rows
 
 RELAY, CLIENT = "62.1.2.3", "24.1.2.3"
@@ -209,3 +211,62 @@ def forwarded(number: int) -> tuple[str, bytes]:
     at = DAY_0 + timedelta(hours=9 * number)
     below = received(f"24.{number}.1.1", at, by="forward.example").replace("joe@site.example", "joe@forward.example")
     return f"m{number}", message(received(RELAY, at, name="forward.example", id_=str(number)), below)
+
+
+# What runs for long infers seldom: `settle(infer=False)`.
+
+
+def relays(numbers: range) -> dict[str, bytes]:
+    """Return mail that a forwarder handed on, as `sensors.inference` asks of one: many days, many networks."""
+    mail = {}
+    for number in numbers:
+        at = DAY_0 + timedelta(days=number % 30, minutes=number)
+        outer = received(RELAY, at, name="relay.example", id_=f"A{number}")
+        inner = received(f"24.{number % 50}.2.3", at, by="relay.example", id_=f"B{number}")
+        mail[f"m{number:03}"] = message(outer, inner.replace("joe@site.example", "joe@forwards.example"))
+    return mail
+
+
+def staged(store: Evidence, folder: Path, mail: dict[str, bytes]) -> None:
+    for path in write(folder, **mail):
+        content = Path(path).read_bytes()
+        reading = read_work(Work(path, "spam", "given", None, content))
+        store.stage(hashlib.sha256(path.encode()).hexdigest(), "mail", [reading])
+
+
+def test_trust_that_is_inferred_later_is_what_would_have_been_inferred_at_once(tmp_path: Path) -> None:
+    ingested(tmp_path / "at once", write(tmp_path / "mail", **relays(range(60))))
+    with Evidence.open(with_key(tmp_path / "later"), write=True) as store:
+        for start in range(0, 60, 20):
+            staged(store, tmp_path / str(start), relays(range(start, start + 20)))
+            done = settle(store, infer=False)
+            assert done.corrected == 0
+            assert not done.trust["mail"].inferred
+        assert {row["host"] for row in rows_of(store.observations())} == {RELAY}
+        done = settle(store)
+        assert done.corrected == 60
+        assert [each.network for each in done.trust["mail"].inferred] == [f"{RELAY}/32"]
+        assert settle(store).trust == {}  # nothing more to learn
+        kept = rows_of(store.derived("chains"))
+        seen = rows_of(store.observations())
+    with Evidence.open(tmp_path / "at once") as store:
+        assert rows_of(store.derived("chains")) == kept
+        assert [row["host"] for row in rows_of(store.observations())] == [row["host"] for row in seen]
+
+
+def test_what_arrived_is_kept_with_the_batch_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Evidence.open(with_key(tmp_path / "store"), write=True) as store:
+        arrived = Arrived(("a" * 64,), {"mark of a place": "here"})
+        assert settle(store, arrived=arrived).messages == 0  # nothing was staged: nothing to keep it with
+        assert not store.is_ingested("a" * 64)
+        staged(store, tmp_path / "mail", {"one": relayed()})
+        with monkeypatch.context() as patch:
+            patch.setattr(Batch, "finish", lambda _: (_ for _ in ()).throw(OSError(28, "full")))
+            with pytest.raises(OSError, match="full"):
+                settle(store, arrived=arrived)
+        assert not store.is_ingested("a" * 64)
+        assert store.recall("mark of a place") is None
+        assert settle(store, arrived=arrived).messages == 1
+        assert store.is_ingested("a" * 64)
+        assert store.recall("mark of a place") == "here"
+        assert not store.staged_keys()

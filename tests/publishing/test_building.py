@@ -5,7 +5,7 @@ from tests import listed
 
 from whimbrel.errors import ConfigError
 from whimbrel.model.listing import MEANING, Code, Listing
-from whimbrel.publishing import DEMO_TEXTS, TEXTS, build_snapshot
+from whimbrel.publishing import DEMO_TEXTS, TEXTS, Entries, build_snapshot
 from whimbrel.wire.snapshot import Snapshot
 
 BORN = datetime(2002, 7, 27, 12, tzinfo=UTC)
@@ -85,3 +85,19 @@ def test_texts_say_what_until_when_and_how_to_ask_why(code: Code) -> None:
     assert DEMO_TEXTS[code].startswith("demo")
     longest = DEMO_TEXTS[code].replace("{address}", "2001:db8:1234:5678:1234:5678:1234:5678")
     assert len(longest.replace("{until}", "2002-07-27 12:00 UTC").encode()) <= 255  # one piece of a TXT record
+
+
+def test_entries_kept_change_by_change_give_the_same_bytes_as_the_listings_they_end_with() -> None:
+    entries = Entries()
+    entries.put("192.0.2.1", Code.SPAM_SOURCE, BORN + timedelta(hours=1))
+    entries.put("192.0.2.1", Code.INFECTED, BORN + timedelta(hours=2))
+    entries.put("198.51.100.0/24", Code.NETWORK, BORN + timedelta(hours=1))
+    entries.put("2001:db8::/64", Code.SNOWSHOE, BORN + timedelta(hours=1))
+    entries.put("192.0.2.9", Code.SPAM_SOURCE, BORN + timedelta(hours=1))
+    assert entries.drop("192.0.2.9") == NOW + 3600
+    assert entries.drop("2001:db8::/64") == NOW + 3600
+    assert entries.drop("203.0.113.1") is None
+    left = [listing("192.0.2.1", Code.INFECTED, 7200), listing("198.51.100.0/24", Code.NETWORK)]
+    kept = entries.snapshot(zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
+    assert kept == build_snapshot(left, zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
+    assert len(entries) == 2

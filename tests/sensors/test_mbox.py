@@ -100,3 +100,14 @@ def test_what_starts_an_mbox() -> None:
     assert not starts_mbox(b"From the desk of the editor\n\nDear reader")
     assert not starts_mbox(b"From: a@example.com\n")
     assert not starts_mbox(ENVELOPE)
+
+
+@given(st.lists(_content(b"\n"), min_size=1, max_size=4), st.integers(1, 400))
+def test_a_message_tells_where_it_ends_and_the_rest_can_be_read_from_there(
+    contents: list[bytes], piece_bytes: int
+) -> None:
+    written = b"\n\n" + _written(contents)
+    read = _split(written, piece_bytes)
+    assert read[-1].end == len(written)
+    for number, message in enumerate(read, start=1):
+        assert [each.content for each in _split(written[message.end :])] == contents[number:]

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
+from whimbrel.cli.logs import log_options, set_up
 from whimbrel.cli.options import Instant, data_option, json_option, public_keys
-from whimbrel.cli.serving import answer, clock_from, endpoints, listen_option, strangers, until_told
+from whimbrel.cli.serving import Serving, answer, clock_from, endpoints, listen_option, strangers, until_told
 from whimbrel.errors import SnapshotError, UpstreamError
-from whimbrel.nameserver import Endpoint, ServerSettings
+from whimbrel.model.endpoint import Endpoint
+from whimbrel.nameserver import ServerSettings
 from whimbrel.pipeline.places import snapshot_path
 from whimbrel.publishing.fetching import source_of
 from whimbrel.publishing.mirror import Mirror
@@ -55,6 +57,7 @@ _log = logging.getLogger(__name__)
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to keep the list [list.snapshot in the store, which needs nothing else].",
 )
+@log_options
 @click.option("--now", type=Instant(), help="Let the mirror's clock begin here: for a list of old mail.")
 @data_option
 @json_option
@@ -65,6 +68,8 @@ def command(
     no_serve: bool,
     listen: tuple[Endpoint, ...],
     snapshot: Path | None,
+    log_format: str,
+    log_level: str,
     now: datetime | None,
     data_dir: Path,
     as_json: bool,
@@ -73,7 +78,7 @@ def command(
 
     SOURCE is a folder, a file, or an http(s):// URL.  Only a newer list that a key signed replaces the one kept.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    set_up(log_format, log_level)
     keys, clock = public_keys(trusted), clock_from(now)
     path = snapshot or snapshot_path(data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +92,7 @@ def command(
             click.echo(f"keeping {path}; Ctrl-C ends", err=True)
             await stop.wait()
         else:
-            await answer(settings, clock, stop, as_json=as_json)
+            await answer(Serving(settings=settings, clock=clock, as_json=as_json), stop)
         following.check()
 
     until_told(run)

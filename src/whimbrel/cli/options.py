@@ -10,6 +10,7 @@ import click
 from whimbrel.errors import ConfigError
 
 if TYPE_CHECKING:
+    from whimbrel.pipeline.link import Files
     from whimbrel.wire.snapshot import PublicKey
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -66,6 +67,29 @@ def data_option(function: _Function) -> _Function:
     )(function)
 
 
+def config_option(function: _Function) -> _Function:
+    """Add `--config FILE`: the settings file."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="WHIMBREL_CONFIG",
+        help="The settings file (or set WHIMBREL_CONFIG) [whimbrel.toml in the store, if it is there].",
+    )(function)
+
+
+def settings_file(context: click.Context, named: Path | None, data_dir: Path) -> tuple[Path | None, Path | None]:
+    """Return the settings file, if there is one, and the data folder, if the command line names it.
+
+    What `WHIMBREL_DATA` says is left to the settings, which know it as their own variable.
+    """
+    from whimbrel.pipeline.config import CONFIG_FILE  # noqa: PLC0415 - for two commands only
+
+    default = data_dir / CONFIG_FILE
+    told = context.get_parameter_source("data_dir") is click.core.ParameterSource.COMMANDLINE
+    return named or (default if default.exists() else None), data_dir if told else None
+
+
 def json_option(function: _Function) -> _Function:
     """Add `--json`: for machines."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(function)
@@ -104,3 +128,29 @@ def table_options(default_sort: str, sorts: tuple[str, ...]) -> Callable[[_Funct
         return sort(ascending(limit(function)))
 
     return decorate
+
+
+def outside_options(function: _Function) -> _Function:
+    """Add `--as-table FILE`, `--as-table-first` and `--leases FILE`, for `outside_files`."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    leases = click.option("--leases", type=file, help="Who held which address when: lines `host since until [holder]`.")
+    first = click.option(
+        "--as-table-first", is_flag=True, help="Where a table knows a host it counts, whatever observations say."
+    )
+    table = click.option(
+        "--as-table",
+        "as_tables",
+        type=file,
+        multiple=True,
+        help="AS or prefixes (text or MMDB), for hosts of which no observation says them; may be repeated.",
+    )
+    return table(first(leases(function)))
+
+
+def outside_files(as_tables: tuple[Path, ...], leases: Path | None, *, as_table_first: bool) -> "Files":
+    """Return the files that `outside_options` name; what is to be said of them goes to standard error."""
+    from whimbrel.pipeline.link import Files  # noqa: PLC0415  --help needs no statistics
+
+    if as_table_first and not as_tables:
+        raise ConfigError("--as-table-first without a table; name one with --as-table FILE")
+    return Files(as_tables, leases, as_table_first, lambda text: click.echo(text, err=True))

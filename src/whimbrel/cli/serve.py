@@ -1,15 +1,17 @@
 """`whimbrel serve`: answers over DNS."""
 
-import logging
 from datetime import datetime
 from pathlib import Path
 
 import click
+import msgspec
 
+from whimbrel.cli.logs import log_options, set_up
 from whimbrel.cli.options import Instant, data_option, json_option, public_keys
-from whimbrel.cli.serving import answer, clock_from, endpoints, listen_option, strangers, until_told
+from whimbrel.cli.serving import Serving, answer, clock_from, endpoints, listen_option, strangers, until_told
 from whimbrel.errors import ConfigError
-from whimbrel.nameserver import Endpoint, ServerSettings
+from whimbrel.model.endpoint import Endpoint
+from whimbrel.nameserver import ServerSettings, adopt
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.pipeline.places import snapshot_path
 
@@ -17,7 +19,6 @@ _EPILOG = """\b
 Examples:
   whimbrel serve --listen 127.0.0.1:5300
   whimbrel serve --listen 192.0.2.53:53 --listen [2001:db8::53]:53 --snapshot /srv/mirror/list.snapshot
-  whimbrel serve --trust-key whimbrel.pub
   dig @127.0.0.1 -p 5300 2.0.0.127.bl.example A
 """
 
@@ -36,6 +37,17 @@ Examples:
     multiple=True,
     help="Take only lists signed by this key: a line of `whimbrel key export`, or a file of them; may be repeated.",
 )
+@click.option(
+    "--fd",
+    "descriptors",
+    type=click.IntRange(min=3),
+    multiple=True,
+    help="Answer on this open socket instead of --listen: of each endpoint UDP, then TCP.",
+)
+@click.option(
+    "--supervised", is_flag=True, help="Print JSON counts each second, and end when standard input does: for `run`."
+)
+@log_options
 @click.option("--now", type=Instant(), help="Let the server's clock begin here: for a list of old mail.")
 @data_option
 @json_option
@@ -43,18 +55,25 @@ def command(
     listen: tuple[Endpoint, ...],
     snapshot: Path | None,
     trusted: tuple[str, ...],
+    descriptors: tuple[int, ...],
+    supervised: bool,
+    log_format: str,
+    log_level: str,
     now: datetime | None,
     data_dir: Path,
     as_json: bool,
 ) -> None:
     """Answer DNS queries (UDP and TCP) from the snapshot until Ctrl-C, taking up new ones as they are published."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    set_up(log_format, log_level)
     settings = ServerSettings(
         snapshot=snapshot or snapshot_path(data_dir), listen=endpoints(listen), trusted=public_keys(trusted)
     )
+    sockets = adopt(descriptors) if descriptors else None
+    if sockets is not None:
+        settings = msgspec.structs.replace(settings, listen=tuple(each.endpoint for each in sockets))
     _check_demo(settings)
-    clock = clock_from(now)
-    until_told(lambda stop: answer(settings, clock, stop, as_json=as_json))
+    serving = Serving(settings=settings, clock=clock_from(now), sockets=sockets, as_json=as_json, supervised=supervised)
+    until_told(lambda stop: answer(serving, stop))
 
 
 def _check_demo(settings: ServerSettings) -> None:

@@ -1,7 +1,9 @@
 """What the commands share that answer over DNS: where to listen, to whom a demo may answer, and how they end."""
 
 import asyncio
+import os
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
@@ -9,14 +11,17 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 import click
+import msgspec
 
 from whimbrel.cli.output import print_json
-from whimbrel.nameserver import Counters, Endpoint, ServerSettings, serve
+from whimbrel.model.endpoint import Endpoint, parse_endpoint
+from whimbrel.nameserver import Bound, Counters, ServerSettings, serve
 
 Clock = Callable[[], float]
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 _DNS_PORT = 53
+_REPORT_SECONDS = 1.0  # Prometheus asks every 15 s or so; a name server that is silent for ten of these hangs
 _DEFAULT = (Endpoint("127.0.0.1", 5300), Endpoint("::1", 5300))
 
 
@@ -27,10 +32,8 @@ class _Listen(click.ParamType[Endpoint]):
         if isinstance(value, Endpoint):
             return value
         text = str(value)
-        bare = text.startswith("[") or text.count(":") < 2  # an IPv6 address with a port stands in brackets
-        address, _, port = text.rpartition(":") if bare and ":" in text.rpartition("]")[2] else (text, "", "")
         try:
-            return Endpoint(str(ip_address(address.strip("[]"))), int(port) if port else _DNS_PORT)
+            return parse_endpoint(text, _DNS_PORT)
         except ValueError:
             self.fail(f"{text!r} is no address and port; write 127.0.0.1:5300 or [::1]:5300", param, ctx)
 
@@ -74,21 +77,64 @@ def until_told(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-async def answer(settings: ServerSettings, clock: Clock, stop: asyncio.Event, *, as_json: bool) -> None:
-    """Serve until `stop`; say where at the start, and how many queries there were at the end."""
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """What is served, and for whom: `supervised` for `whimbrel run`, `as_json` for another program, else for people."""
 
-    def ready(listening: tuple[Endpoint, ...]) -> None:
-        if as_json:
-            print_json({"listening": [endpoint._asdict() for endpoint in listening]})
-        else:
-            places = " and ".join(map(_written, listening))
-            click.echo(f"answering on {places} from {settings.snapshot}; Ctrl-C ends")
+    settings: ServerSettings
+    clock: Clock
+    sockets: list[Bound] | None = None
+    as_json: bool = False
+    supervised: bool = False
 
+
+async def answer(serving: Serving, stop: asyncio.Event) -> None:
+    """Serve until `stop`; say where at the start, and how many queries there were at the end.
+
+    One who is supervised tells it each second, as JSON, and ends with its standard input.
+    """
     counters = Counters()
-    await serve(settings, stop=stop, ready=ready, clock=clock, counters=counters)
+    reporting = None
+    if serving.supervised:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _stop_at_the_end, stop)
+        reporting = asyncio.create_task(_report(counters))
+    await serve(
+        serving.settings,
+        stop=stop,
+        ready=lambda listening: _tell(serving, listening),
+        clock=serving.clock,
+        counters=counters,
+        sockets=serving.sockets,
+    )
+    if reporting is not None:
+        reporting.cancel()
+        print_json(_counted(counters))
+        return
     click.echo(f"{counters.udp:,} UDP and {counters.tcp:,} TCP queries, {counters.dropped:,} not answered", err=True)
 
 
-def _written(endpoint: Endpoint) -> str:
-    address = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-    return f"{address}:{endpoint.port}"
+def _tell(serving: Serving, listening: tuple[Endpoint, ...]) -> None:
+    if serving.as_json or serving.supervised:
+        print_json({"listening": [endpoint._asdict() for endpoint in listening]})
+    else:
+        places = " and ".join(map(str, listening))
+        click.echo(f"answering on {places} from {serving.settings.snapshot}; Ctrl-C ends")
+
+
+def _stop_at_the_end(stop: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 1):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stop.set()
+
+
+async def _report(counters: Counters) -> None:
+    while True:
+        await asyncio.sleep(_REPORT_SECONDS)
+        print_json(_counted(counters))
+
+
+def _counted(counters: Counters) -> dict[str, object]:
+    """Return what the control process is told: counts since the start, and the serial that is answered from."""
+    rcodes = {f"rcode {code}": count for code, count in counters.by_rcode.items()}
+    serial = None if counters.current is None else counters.current.snapshot.serial
+    counts = {"udp": counters.udp, "tcp": counters.tcp, "dropped": counters.dropped} | rcodes
+    return {"counts": counts, "serial": serial}

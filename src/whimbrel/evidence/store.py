@@ -21,10 +21,11 @@ from typing import Any, Self
 import pyarrow as pa
 
 from whimbrel.errors import StoreError
-from whimbrel.evidence import compaction, derived
+from whimbrel.evidence import compaction, derived, extents
 from whimbrel.evidence.batch import Batch
 from whimbrel.evidence.compaction import CompactionReport
 from whimbrel.evidence.derived import DERIVED_FOLDER
+from whimbrel.evidence.extents import Extent
 from whimbrel.evidence.files import storing, sync_folder
 from whimbrel.evidence.keys import KEY_FILE, Keys
 from whimbrel.evidence.lock import WriteLock
@@ -212,9 +213,35 @@ class Evidence:
         conditions, parameters = undecided(after_batch, decided_until, until)
         with self._manifest.moment():
             files, without = self._manifest.files("observations"), self._manifest.superseded()
-        if decided_until is None:
-            files = [file for file in files if file.last_batch > after_batch]
+        files = [file for file in files if file.last_batch > after_batch or file.is_learned_after(decided_until)]
         return self._queries.in_order(conditions=conditions, parameters=parameters, files=files, without=without)
+
+    def in_order_of_runs(self, runs: Sequence[Extent], before: Extent) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what each of consecutive runs of decisions went over, as it stood then: (index of the run, rows).
+
+        Rows are those of `in_decision_order` for that run, without what was superseded by then.  `before` is how far
+        the run before the first one reached.
+        """
+        yield from extents.in_order_of_runs(self._queries, self._manifest, runs, before)
+
+    def learned_after(self, at: datetime) -> int:
+        """Count the observations learned after a moment."""
+        with self._manifest.moment():
+            files, without = self._manifest.files("observations"), self._manifest.superseded()
+        files = [file for file in files if file.is_learned_after(at)]
+        rows = self._queries.select(
+            "observations",
+            columns=["learned_at"],
+            conditions=["learned_at > $at"],
+            parameters={"at": at},
+            files=files,
+            without=without,
+        )
+        return sum(batch.num_rows for batch in rows)
+
+    def last_batch(self) -> int:
+        """Return the number of the last batch; 0 before the first."""
+        return self._manifest.last_batch()
 
     def query(self, sql: str, parameters: Mapping[str, object] = _NO_PARAMETERS) -> pa.Table:
         """Return the answer to a query in SQL, with parameters as `$name`.

@@ -4,6 +4,6 @@ In: observations as `Seen` rows in (learned_at, seen_at, id) order, `now`, and t
 `Event`s, the `Listing`s in force, and explanations.  Deliberately absent: reading evidence (rows and tables are passed
 in), publishing, clocks, and any look at our own zone.
 
-Read `policy.py` first (its formula and what weighs nothing), then `prior.py`, then `ledger.py`.  Every number stands in
+Read `policy.py` first (its formula and what weighs nothing), then `prior.py`, then `ledger/`.  Every number stands in
 `settings.py`; the criteria as published are `docs/listing.md`.
 """

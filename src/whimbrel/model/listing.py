@@ -46,7 +46,20 @@ MEANING: dict[Code, str] = {
     Code.POLICY: "dynamic range that should not send direct",
 }
 
-State = Literal["candidate", "listed", "expiring", "expired", "removal requested", "removed", "refused"]
+State = Literal[
+    "candidate",
+    "listed",
+    "expiring",
+    "expired",
+    "removal requested",
+    "removed",
+    "refused",
+    "allowed",
+    "no longer allowed",
+    "erased",
+]
+
+RunKind = Literal["decided", "expired", "people", "forgotten", "earlier"]
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +83,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the ledger: a decision, appended, never changed.
 
-    `at` is the decision's time, `actor` a rule version or a person, `change` the new state, `why` a sentence,
+    `at` is the decision's time, `actor` a rule version or a person (of `allowed`: the owner), `change` the new state
+    (of an event in a listing's life) or what people decided (the other events), `why` a sentence,
     `score` and `prior_logit` what was recorded at the decision (a rebuild replays them, it never recomputes).
     """
 
@@ -86,3 +100,34 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     probability_legitimate: float | None
     why: str
     evidence: tuple[bytes, ...]
+
+
+class Allowed(msgspec.Struct, frozen=True, kw_only=True):
+    """A target that is never listed, by a person's word: whose it is, why, and since when."""
+
+    target: str
+    owner: str
+    why: str
+    since: datetime
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One append to the ledger, and what it was decided over; runs are numbered from 1, without gaps.
+
+    `kind`: `decided` over evidence, `expired` by the clock, `people` decided, something was `forgotten`, or `earlier`
+    (all that was decided before runs were recorded).  The last two left a checkpoint of the working state.
+    `at`: the present it was run at.  `batch` and `until`: evidence is decided up to this batch, as far as it was
+    learned by this time.  `own`: our own networks, never listed.  `decided`: observations decided in it.
+    `last_event`: the log's last number after it.
+    """
+
+    kind: RunKind
+    at: datetime
+    batch: int
+    until: datetime
+    profile: str
+    rule_version: str
+    own: tuple[str, ...] = ()
+    decided: int = 0
+    number: int = 0
+    last_event: int = 0

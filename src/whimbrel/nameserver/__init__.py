@@ -7,7 +7,8 @@ Read `answer.py` first (the whole behaviour, a pure function of packet, snapshot
 means), `current.py` (taking up a new snapshot) and `server.py` (sockets).
 """
 
+from whimbrel.model.endpoint import Endpoint
 from whimbrel.nameserver.answer import answer
-from whimbrel.nameserver.server import Counters, Endpoint, ServerSettings, serve
+from whimbrel.nameserver.server import Bound, Counters, ServerSettings, adopt, bind, serve
 
-__all__ = ["Counters", "Endpoint", "ServerSettings", "answer", "serve"]
+__all__ = ["Bound", "Counters", "Endpoint", "ServerSettings", "adopt", "answer", "bind", "serve"]

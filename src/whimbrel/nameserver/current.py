@@ -13,8 +13,8 @@ from pathlib import Path
 from whimbrel.errors import SnapshotError
 from whimbrel.wire.snapshot import PublicKey, Snapshot
 
-# "<= 1 s from accepted message to the authoritative answer" (LISTING): half of it for finding the new file.
-POLL_SECONDS = 0.5
+# A tenth of the second that LISTING gives from an accepted message to the authoritative answer; looking is one stat.
+POLL_SECONDS = 0.1
 
 _log = logging.getLogger(__name__)
 

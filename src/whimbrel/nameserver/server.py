@@ -11,7 +11,7 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -19,6 +19,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from whimbrel.errors import ConfigError
+from whimbrel.model.endpoint import Endpoint
 from whimbrel.nameserver.answer import answer
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.wire.snapshot import PublicKey
@@ -39,15 +40,11 @@ _PORT_ATTEMPTS = 20
 _log = logging.getLogger(__name__)
 
 
-class Endpoint(NamedTuple):
-    """An address and port, for both UDP and TCP; port 0: a free one, the same for all endpoints that say 0."""
-
-    address: str
-    port: int
-
-
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the snapshot lies, where to listen, and which keys, if any, are trusted: one of them must have signed."""
+    """Where the snapshot lies, where to listen, and which keys, if any, are trusted: one of them must have signed.
+
+    All endpoints that say port 0 get the same free one, for UDP and TCP.
+    """
 
     snapshot: Path
     listen: tuple[Endpoint, ...] = (Endpoint("127.0.0.1", 0), Endpoint("::1", 0))
@@ -55,9 +52,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counters:
-    """What the server has done: `udp` and `tcp` queries, `dropped` packets, answers by rcode."""
+    """What the server has done: `udp` and `tcp` queries, `dropped` packets, answers by rcode; what it answers from."""
 
     def __init__(self) -> None:
+        self.current: CurrentSnapshot | None = None
         self.udp = 0
         self.tcp = 0
         self.dropped = 0
@@ -150,15 +148,18 @@ async def serve(
     ready: Callable[[tuple[Endpoint, ...]], None] = lambda _: None,
     clock: Callable[[], float] = time.time,
     counters: Counters | None = None,
+    sockets: "Sequence[Bound] | None" = None,
 ) -> None:
     """Answer until `stop` is set; `ready` is told the endpoints once all of them answer.
 
-    `clock` gives seconds since 1970.  Raises SnapshotError where there is no good snapshot to begin with, ConfigError
-    where an endpoint cannot be had.
+    `clock` gives seconds since 1970; `sockets` are used instead of binding `settings.listen`.  Raises SnapshotError
+    where there is no good snapshot to begin with, ConfigError where an endpoint cannot be had.
     """
+    counters = counters or Counters()
     current = CurrentSnapshot(settings.snapshot, clock, settings.trusted)
-    responder = _Responder(current, clock, counters or Counters())
-    sockets = _bound(settings.listen)
+    counters.current = current
+    responder = _Responder(current, clock, counters)
+    sockets = bind(settings.listen) if sockets is None else sockets
     async with AsyncExitStack() as stack:
         endpoints = await _start(stack, sockets, responder)
         follower = asyncio.create_task(current.follow())
@@ -178,7 +179,7 @@ async def _cancelled(task: asyncio.Task[None] | asyncio.Task[bool]) -> None:
         await task
 
 
-async def _start(stack: AsyncExitStack, sockets: "list[_Pair]", responder: _Responder) -> tuple[Endpoint, ...]:
+async def _start(stack: AsyncExitStack, sockets: "Sequence[Bound]", responder: _Responder) -> tuple[Endpoint, ...]:
     loop = asyncio.get_running_loop()
     conversations = _Tcp(responder)
     stack.push_async_callback(conversations.end)  # runs last: when nobody new can come in
@@ -190,16 +191,42 @@ async def _start(stack: AsyncExitStack, sockets: "list[_Pair]", responder: _Resp
     return tuple(pair.endpoint for pair in sockets)
 
 
-class _Pair(NamedTuple):
+class Bound(NamedTuple):
+    """An endpoint and its sockets."""
+
     endpoint: Endpoint
     udp: socket.socket
     tcp: socket.socket
 
 
-def _bound(listen: tuple[Endpoint, ...]) -> list[_Pair]:
-    """Return bound sockets for every endpoint; those with port 0 share one number."""
+def adopt(descriptors: Sequence[int]) -> list[Bound]:
+    """Return the sockets that a parent process bound and left open: of each endpoint UDP, then TCP.
+
+    Raises ConfigError where they are none.
+    """
+    opened: list[socket.socket] = []
+    problem = "they are not UDP and TCP by turns"
+    try:
+        opened += (socket.socket(fileno=descriptor) for descriptor in descriptors)
+        pairs = list(zip(opened[::2], opened[1::2], strict=True))
+    except (OSError, ValueError) as error:
+        pairs, problem = [], str(error)
+    if not pairs or any((udp.type, tcp.type) != (socket.SOCK_DGRAM, socket.SOCK_STREAM) for udp, tcp in pairs):
+        for each in opened:
+            each.close()
+        raise ConfigError(f"sockets {', '.join(map(str, descriptors))} cannot be taken over: {problem}")
+    for each in opened:
+        each.setblocking(False)
+    return [Bound(Endpoint(*udp.getsockname()[:2]), udp, tcp) for udp, tcp in pairs]
+
+
+def bind(listen: Sequence[Endpoint]) -> list[Bound]:
+    """Return bound sockets for every endpoint; those with port 0 share one number.
+
+    Raises ConfigError where one cannot be had.
+    """
     for _ in range(_PORT_ATTEMPTS):
-        pairs: list[_Pair] = []
+        pairs: list[Bound] = []
         free_port = 0
         try:
             for endpoint in listen:
@@ -223,11 +250,11 @@ def _lacks_ipv6(endpoint: Endpoint, error: OSError) -> bool:
     return endpoint.address == "::1" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
-def _bound_pair(endpoint: Endpoint) -> _Pair:
+def _bound_pair(endpoint: Endpoint) -> Bound:
     udp = _socket(endpoint, socket.SOCK_DGRAM)
     try:
         endpoint = Endpoint(endpoint.address, udp.getsockname()[1])
-        return _Pair(endpoint, udp, _socket(endpoint, socket.SOCK_STREAM))
+        return Bound(endpoint, udp, _socket(endpoint, socket.SOCK_STREAM))
     except OSError:
         udp.close()
         raise
@@ -253,7 +280,7 @@ def _socket(endpoint: Endpoint, kind: socket.SocketKind) -> socket.socket:
     return bound
 
 
-def _close(pairs: list[_Pair]) -> None:
+def _close(pairs: list[Bound]) -> None:
     for pair in pairs:
         pair.udp.close()
         pair.tcp.close()

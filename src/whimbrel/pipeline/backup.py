@@ -29,12 +29,20 @@ from whimbrel.evidence.copying import Copied, MomentPassedError
 from whimbrel.evidence.files import storing, sync_folder, write_bytes
 from whimbrel.evidence.manifest import MANIFEST_FILE
 from whimbrel.evidence.store import STORE_FOLDER
-from whimbrel.pipeline.places import LEDGER_FILE, RECIPIENTS_KEY_FILE, SIGNING_KEY_FILE, SNAPSHOT_FILE, ledger_path
+from whimbrel.pipeline.places import (
+    LEDGER_FILE,
+    LEDGER_URL_FILE,
+    RECIPIENTS_KEY_FILE,
+    SIGNING_KEY_FILE,
+    SNAPSHOT_FILE,
+    ledger_place,
+)
 
 # A merge that strikes files out and an hour's grace would have to end within each of so many copies.
 _ATTEMPTS = 3
 NOTE_FILE = "backup.json"
-_KEY_FILES = (f"{STORE_FOLDER}/{RECIPIENTS_KEY_FILE}", SIGNING_KEY_FILE)
+# Secrets: the last may hold a password.
+_KEY_FILES = (f"{STORE_FOLDER}/{RECIPIENTS_KEY_FILE}", SIGNING_KEY_FILE, LEDGER_URL_FILE)
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z")
 _DRAFT, _REMOVED = ".new-", ".removed-"
 
@@ -119,8 +127,8 @@ def _copy(data_dir: Path, draft: Path, earlier: Path | None, *, keys: bool, link
 
 def _ledger_file(data_dir: Path) -> Path | None:
     """Return the file of the ledger; None where there is none: nothing was decided, or a database server has it."""
-    path = ledger_path(data_dir)
-    return path if path.exists() else None
+    place = ledger_place(data_dir)
+    return place if isinstance(place, Path) and place.exists() else None
 
 
 def _copy_if_there(data_dir: Path, draft: Path, name: str) -> bool:

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
 from whimbrel.errors import SnapshotError, StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.evidence.checking import RESTORE, Finding, check_sqlite
@@ -14,8 +12,7 @@ from whimbrel.evidence.checking import check as check_evidence
 from whimbrel.evidence.store import RESTORING, STORE_FOLDER
 from whimbrel.listings.ledger import Ledger, replayed
 from whimbrel.model.listing import Event
-from whimbrel.pipeline.decide import Mark
-from whimbrel.pipeline.places import ledger_path, signing_key_path, snapshot_path
+from whimbrel.pipeline.places import LEDGER_URL_FILE, ledger_place, signing_key_path, snapshot_path
 from whimbrel.publishing import signing
 from whimbrel.wire.keyfile import KeyLine
 from whimbrel.wire.snapshot import Snapshot
@@ -45,21 +42,23 @@ def is_sound(findings: list[Finding]) -> bool:
 
 
 def _ledger(data_dir: Path) -> Iterator[Finding]:
-    path = ledger_path(data_dir)
-    if not path.exists():
-        if batches := _batches(data_dir):
-            yield Finding("note", path.name, f"is not there, and {batches:,} batches are not decided", "ingest again")
-        return
-    broken = list(check_sqlite(path))
-    yield from broken
-    if broken:
-        return
+    place = ledger_place(data_dir)
+    name = place.name if isinstance(place, Path) else LEDGER_URL_FILE
+    if isinstance(place, Path) and place.exists():
+        broken = list(check_sqlite(place))
+        yield from broken
+        if broken:
+            return
     try:
-        with Ledger.open(path) as ledger:
-            yield from _log(ledger, path.name)
-            yield from _mark(ledger, path.name, data_dir)
+        ledger = Ledger.find(place)
+        if ledger is not None:
+            with ledger:
+                yield from _log(ledger, name)
+                yield from _decided(ledger, name, data_dir)
+        elif batches := _batches(data_dir):
+            yield Finding("note", name, f"is not there, and {batches:,} batches are not decided", "ingest again")
     except StoreError as error:
-        yield Finding("wrong", path.name, str(error), RESTORE)
+        yield Finding("wrong", name, str(error), RESTORE)
 
 
 def _log(ledger: Ledger, place: str) -> Iterator[Finding]:
@@ -78,7 +77,7 @@ def _log(ledger: Ledger, place: str) -> Iterator[Finding]:
     if differ:
         some = ", ".join(differ[:3])
         yield Finding("wrong", place, f"the list is not what its log says of {len(differ):,}: {some}", RESTORE)
-    if ledger.mark() is None:
+    if ledger.last_run() is None:
         yield Finding("wrong", place, "has events, and does not say up to where evidence is decided", RESTORE)
 
 
@@ -90,13 +89,13 @@ def _differing(ledger: Ledger, events: list[Event]) -> list[str]:
     return sorted(target for target in kept | told if kept.get(target) != told.get(target))
 
 
-def _mark(ledger: Ledger, place: str, data_dir: Path) -> Iterator[Finding]:
+def _decided(ledger: Ledger, place: str, data_dir: Path) -> Iterator[Finding]:
     """Yield where more is decided than there is evidence of, or less."""
-    recorded = ledger.mark()
-    batches = _batches(data_dir)  # read after the mark: beside a writer there may be more by now, never less
-    if recorded is None or batches is None:
+    last = ledger.last_run()
+    batches = _batches(data_dir)  # read after the run: beside a writer there may be more by now, never less
+    if last is None or batches is None:
         return
-    decided = msgspec.msgpack.decode(recorded[0], type=Mark).batch
+    decided = last.batch
     if decided > batches:
         problem = f"is decided up to batch {decided}, and the evidence ends at {batches}: what comes would be left out"
         yield Finding("wrong", place, problem, RESTORE)

@@ -4,31 +4,32 @@ One transaction holds a run's events, the working state they leave behind, and t
 so a run that dies decides nothing, and the next one decides all of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from whimbrel.errors import ConfigError
+from whimbrel.errors import ConfigError, StoreError
 from whimbrel.evidence import Evidence
-from whimbrel.listings.ledger import Ledger
+from whimbrel.listings.ledger import Ledger, LedgerMovedError
 from whimbrel.listings.policy import Decider
 from whimbrel.listings.settings import PROFILES, Settings
 from whimbrel.listings.state import seen_from_table
-from whimbrel.model.listing import Event
-from whimbrel.pipeline.places import ledger_path
+from whimbrel.model.listing import Event, Run, RunKind
+from whimbrel.pipeline.places import ledger_place
 from whimbrel.pipeline.settle import own_networks
 
 DEFAULT_PROFILE = "shared"
 
+# People decide now and then: whoever was disturbed this often in a row is disturbed by something else.
+_TRIES = 5
 
-class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """Up to where evidence is decided: all batches up to `batch`, as far as they were learned by `until`."""
-
-    batch: int
-    until: datetime
+_Result = TypeVar("_Result")
 
 
 class Decided(NamedTuple):
@@ -45,47 +46,200 @@ class Decided(NamedTuple):
 
 def check_profile(data_dir: Path, profile: str | None) -> None:
     """Raise ConfigError where a store that decides by one profile is asked to decide by another."""
-    path = ledger_path(data_dir)
-    if profile is None or not path.exists():
+    ledger = None if profile is None else Ledger.find(ledger_place(data_dir))
+    if ledger is None:
         return
-    with Ledger.open(path) as ledger:
-        mark = ledger.mark()
-    if mark is not None and mark[1] != profile:
+    with ledger:
+        run = ledger.last_run()
+    if run is not None and run.profile != profile:
         raise ConfigError(
-            f"{data_dir} decides by the profile {mark[1]}, not {profile}; leave --profile out, or name another --data"
+            f"{data_dir} decides by the profile {run.profile}, not {profile}; "
+            "leave --profile out, or name another --data"
         )
+
+
+class Deciding:
+    """The ledger open and the working state in memory, for one run of decisions or for a long one; a context manager.
+
+        with Deciding.open(data_dir, profile) as deciding:
+            deciding.decide(store, now)  # as often as evidence came in
+            deciding.expire(now)  # as often as time passed
+
+    Each call is one transaction of the ledger that holds what it touched and nothing else; a call that changed nothing
+    writes nothing.  Where a call fails, the ledger is as it was, and the next call takes its state up from there anew.
+    What others append in between (people's decisions) is taken up by itself.
+    """
+
+    def __init__(self, ledger: Ledger, profile: str | None = None) -> None:
+        self._ledger = ledger
+        self._profile = profile
+        self._memory: _Memory | None = None
+
+    @classmethod
+    def open(cls, data_dir: Path, profile: str | None = None) -> Self:
+        """Open the ledger of a store for writing, made where there is none; `profile` is that of a new ledger.
+
+        Raises StoreError where the ledger cannot be opened, ConfigError for a profile that does not exist.
+        """
+        deciding = cls(Ledger.open(ledger_place(data_dir), "write"), profile)
+        try:
+            deciding._recalled()
+        except BaseException:
+            deciding.close()
+            raise
+        return deciding
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._ledger.close()
+
+    def decide(self, store: Evidence, now: datetime) -> Decided:
+        """Decide what is not decided yet and was learned by `now`, or by the latest `now` of an earlier run.
+
+        Time does not go back: what comes in late is decided when it comes.  Raises StoreError.
+        """
+        return undisturbed(lambda: self._decide(store, now))
+
+    def _decide(self, store: Evidence, now: datetime) -> Decided:
+        with self._transaction() as memory:
+            last = memory.run
+            batch, until = store.last_batch(), now if last is None else max(now, last.until)
+            own = own_networks(store)
+            events = memory.allow(own)
+            decided = 0
+            rows = store.in_decision_order(
+                after_batch=last.batch if last else 0, decided_until=last.until if last else None, until=until
+            )
+            for some in rows:
+                decided += some.num_rows
+                for row in seen_from_table(some):
+                    events += memory.decider.decide(row)
+            if last is None or decided or events or batch != last.batch:
+                self._commit(memory, events, "decided", at=now, batch=batch, until=until, decided=decided)
+        in_force = self._ledger.count_listed(now)
+        profile = memory.decider.settings.profile
+        return Decided(profile, decided, store.learned_after(until), len(events), *_changed(events), in_force)
+
+    def expire(self, now: datetime) -> int:
+        """End the listings whose term is over by `now`, each dated at its own end; return how many ended.
+
+        For a clock that runs, when no observation comes that would end them.  A listing past its end is in no list
+        anyway; this enters the end in the log.  Decisions go on from the latest of these ends, so do not call it with a
+        `now` that evidence still to be decided may lie before: a replay of old mail has no use for it.
+        """
+        return undisturbed(lambda: self._expire(now))
+
+    def _expire(self, now: datetime) -> int:
+        with self._transaction() as memory:
+            events = memory.decider.expire(now)
+            last = memory.run
+            if events and last is not None:
+                self._commit(memory, events, "expired", at=now, batch=last.batch, until=last.until)
+        return len(events)
+
+    def _recalled(self) -> "_Memory":
+        """Return the working state, loaded where it is not in memory, or where somebody else has appended since."""
+        last = self._ledger.last_run()
+        if self._memory is None or self._memory.run != last:
+            decider = Decider(settings_of(last.profile if last else self._profile or DEFAULT_PROFILE))
+            _load(decider, self._ledger)
+            last = None if last is None else under_rules(self._ledger, last, decider.rule_version)
+            self._memory = _Memory(decider, last, [allowed.target for allowed in self._ledger.allowed()])
+        return self._memory
+
+    @contextmanager
+    def _transaction(self) -> Iterator["_Memory"]:
+        """Give the working state to be changed; at an exception it is forgotten, for the ledger does not have it."""
+        try:
+            yield self._recalled()
+        except BaseException:
+            self._memory = None
+            raise
+
+    def _commit(
+        self,
+        memory: "_Memory",
+        events: Sequence[Event],
+        kind: RunKind,
+        *,
+        at: datetime,
+        batch: int,
+        until: datetime,
+        decided: int = 0,
+    ) -> None:
+        settings = memory.decider.settings
+        run = Run(
+            number=1 if memory.run is None else memory.run.number + 1,
+            kind=kind,
+            at=at,
+            batch=batch,
+            until=until,
+            own=tuple(memory.own),
+            profile=settings.profile,
+            rule_version=settings.rule_version,
+            decided=decided,
+        )
+        memory.run = self._ledger.commit(run, events, memory.decider.dumps())
+
+
+class _Memory:
+    """What a ledger holds for deciding on: the policy's state, the last run, and what is never listed."""
+
+    def __init__(self, decider: Decider, run: Run | None, allowed: list[str]) -> None:
+        self.decider = decider
+        self.run = run
+        self.own = [] if run is None else list(run.own)
+        self._allowed = allowed
+        decider.allow([*self.own, *allowed])  # ends nothing: what was listed of these ended when they were told
+
+    def allow(self, own: list[str]) -> list[Event]:
+        """Never list our own networks; looking through all listings for them is worth its time only at a change."""
+        if own == self.own:
+            return []
+        self.own = own
+        return self.decider.allow([*own, *self._allowed])
 
 
 def decide(store: Evidence, data_dir: Path, now: datetime, profile: str | None = None) -> Decided:
-    """Decide what is not decided yet and was learned by `now`, or by the latest `now` of an earlier run.
+    """Run `Deciding.decide` once, over a ledger opened for it."""
+    with Deciding.open(data_dir, profile) as deciding:
+        return deciding.decide(store, now)
 
-    Time does not go back: what comes in late is decided when it comes.
+
+def undisturbed(work: Callable[[], _Result]) -> _Result:
+    """Do some work on the ledger again where somebody else appended meanwhile: it must rest on what they said."""
+    for _ in range(_TRIES - 1):
+        try:
+            return work()
+        except LedgerMovedError:
+            continue
+    return work()
+
+
+def under_rules(ledger: Ledger, last: Run, rule_version: str) -> Run:
+    """Return the last run, after which decisions go on by these rules.
+
+    Where that run's were others, a run of kind `earlier` keeps the working state: what led to it cannot be made again.
     """
-    with Ledger.open(ledger_path(data_dir), "write") as ledger:
-        recorded = ledger.mark()
-        mark = None if recorded is None else msgspec.msgpack.decode(recorded[0], type=Mark)
-        settings = settings_of(recorded[1] if recorded else profile or DEFAULT_PROFILE)
-        decider = Decider(settings)
+    if last.rule_version == rule_version:
+        return last
+    kept = replace(last, kind="earlier", number=last.number + 1, rule_version=rule_version, decided=0)
+    return ledger.commit(kept)
+
+
+def _load(decider: Decider, ledger: Ledger) -> None:
+    try:
         decider.loads(ledger.load_state())
-        events = decider.allow(own_networks(store))
-        reached = Mark(store.counts().batches, now if mark is None else max(now, mark.until))
-        batches = store.in_decision_order(
-            after_batch=mark.batch if mark else 0, decided_until=mark.until if mark else None, until=reached.until
-        )
-        decided = 0
-        for batch in batches:
-            decided += batch.num_rows
-            for row in seen_from_table(batch):
-                events += decider.decide(row)
-        ledger.commit(
-            events,
-            decider.dumps(),
-            msgspec.msgpack.encode(reached),
-            profile=settings.profile,
-            rule_version=settings.rule_version,
-        )
-        in_force = len(ledger.listings(now))
-    return Decided(settings.profile, decided, _waiting(store, reached.until), len(events), *_changed(events), in_force)
+    except msgspec.MsgspecError as error:
+        raise StoreError("the ledger's working state is damaged: run `whimbrel rebuild --write`") from error
 
 
 def settings_of(profile: str) -> Settings:
@@ -93,11 +247,6 @@ def settings_of(profile: str) -> Settings:
     if profile not in PROFILES:
         raise ConfigError(f"there is no profile {profile!r}; it is one of {', '.join(PROFILES)}")
     return PROFILES[profile]
-
-
-def _waiting(store: Evidence, until: datetime) -> int:
-    found = store.query("SELECT count(*) AS rows FROM observations WHERE learned_at > $until", {"until": until})
-    return int(found["rows"][0].as_py())
 
 
 def _changed(events: Iterable[Event]) -> tuple[int, int]:

@@ -1,17 +1,38 @@
-"""Where the parts of a store lie in its data folder."""
+"""Where the parts of a store lie: in its data folder, but for a ledger on a database server."""
 
+import stat
 from pathlib import Path
 
+from whimbrel.errors import ConfigError, StoreError
+
 LEDGER_FILE = "ledger.sqlite"
+LEDGER_URL_FILE = "ledger.url"
 SNAPSHOT_FILE = "list.snapshot"
 SIGNING_KEY_FILE = "signing.key"
 EVIDENCE_FOLDER = "evidence"
 RECIPIENTS_KEY_FILE = "recipients.key"
 
 
-def ledger_path(data_dir: Path) -> Path:
-    """Return where the ledger is."""
-    return data_dir / LEDGER_FILE
+def ledger_place(data_dir: Path) -> Path | str:
+    """Return where the ledger is: the URL in `ledger.url` where there is such a file, otherwise a file of its own.
+
+    Raises ConfigError where the file is not one line, StoreError where others may read it: it may hold a password.
+    """
+    path = data_dir / LEDGER_URL_FILE
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split()
+    except FileNotFoundError:
+        return data_dir / LEDGER_FILE
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise StoreError(
+            f"{path} can be read by others (mode {mode:04o}) and may hold a password: run chmod 600 {path}"
+        )
+    if len(lines) != 1:
+        raise ConfigError(f"{path} is not one line with a URL; write postgresql://USER:PASSWORD@HOST/DATABASE into it")
+    return lines[0]
 
 
 def snapshot_path(data_dir: Path) -> Path:

@@ -19,7 +19,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -61,21 +62,53 @@ def read_chunks(
     chunk_seconds: float = CHUNK_SECONDS,
     read: Callable[[Work], Reading] = read_work,
 ) -> Iterator[tuple[Chunk, list[Reading]]]:
-    """Yield each chunk with its readings (in the chunk's own order) as they finish, keeping `jobs` readers busy.
+    """Run `Pool.read` once, over a pool of its own."""
+    with Pool(jobs, message_seconds=message_seconds, chunk_seconds=chunk_seconds, read=read) as pool:
+        yield from pool.read(chunks)
 
-    `chunks` is drawn from only as fast as readers take them, so memory is bounded by `jobs` chunks.  `read` is
-    replaced by tests only; it must be importable in a reader.
+
+class Pool:
+    """The readers, for one run or for a long one; a context manager, at whose end they end.
+
+    `read` is replaced by tests only; it must be importable in a reader.
     """
-    source = iter(chunks)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["whimbrel.pipeline.reading"])
-    readers = [_Reader(context, read, message_seconds, chunk_seconds) for _ in range(max(1, jobs))]
-    try:
-        idle = deque(readers)
+
+    def __init__(
+        self,
+        jobs: int,
+        *,
+        message_seconds: float = MESSAGE_SECONDS,
+        chunk_seconds: float = CHUNK_SECONDS,
+        read: Callable[[Work], Reading] = read_work,
+    ) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["whimbrel.pipeline.reading"])
+        self._readers = [_Reader(context, read, message_seconds, chunk_seconds) for _ in range(max(1, jobs))]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for reader in self._readers:
+            reader.end()
+
+    def read(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[Reading]]]:
+        """Yield each chunk with its readings (in the chunk's own order) as they finish, keeping the readers busy.
+
+        `chunks` is drawn from only as fast as readers take them, so memory is bounded by a chunk a reader.  Must be
+        read to its end before it is called again, unless it raised.
+        """
+        source = iter(chunks)
+        for reader in self._readers:
+            if reader.chunk is not None:
+                reader.begin_anew()  # what was asked of it was given up half way
+        idle = deque(self._readers)
         while True:
             while idle and (chunk := next(source, None)) is not None:
                 idle.popleft().give(chunk)
-            busy = [reader for reader in readers if reader.chunk is not None]
+            busy = [reader for reader in self._readers if reader.chunk is not None]
             if not busy:
                 return
             for reader in _ready(busy):
@@ -84,9 +117,6 @@ def read_chunks(
                 if readings is not None and chunk is not None:
                     idle.append(reader)
                     yield chunk, readings
-    finally:
-        for reader in readers:
-            reader.end()
 
 
 def _ready(busy: Sequence["_Reader"]) -> list["_Reader"]:
@@ -160,6 +190,12 @@ class _Reader:
         self.chunk = None
         return self._singles
 
+    def begin_anew(self) -> None:
+        """Give up the chunk, with the process that is on it."""
+        self.end()
+        self._start()
+        self.chunk = None
+
     def end(self) -> None:
         """End the process, whatever it is doing."""
         self._process.kill()
@@ -186,7 +222,8 @@ class _Reader:
 
 def _serve(pipe: Connection, read: Callable[[Work], Reading]) -> None:
     """Read works until the parent goes away."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent's to handle, where a terminal or a service tells all
+        signal.signal(number, signal.SIG_IGN)
     gc.set_threshold(_GC_THRESHOLD)
     resource.setrlimit(resource.RLIMIT_AS, (READER_MEMORY_BYTES, READER_MEMORY_BYTES))
     pipe.send_bytes(_SERVES)

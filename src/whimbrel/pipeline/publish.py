@@ -7,7 +7,7 @@ from typing import NamedTuple
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline.ingest import is_demo
-from whimbrel.pipeline.places import ledger_path, signing_key_path, snapshot_path
+from whimbrel.pipeline.places import ledger_place, signing_key_path, snapshot_path
 from whimbrel.publishing import DEMO_TEXTS, TEXTS, build_snapshot, next_serial, previous_serial, signing, write_snapshot
 from whimbrel.wire.keyfile import KeyLine
 
@@ -42,12 +42,12 @@ def publish(
     The list is signed where the store has a signing key, or one is named.
     """
     path = out or snapshot_path(data_dir)
-    signers = _signers(data_dir, signing_key, now)
+    signers = keys_in_use(data_dir, signing_key, now)
     with Evidence.open(data_dir) as store:
         demo = is_demo(store)
-    with Ledger.open(ledger_path(data_dir)) as ledger:
-        listings = ledger.listings(now)
     serial = next_serial(now, previous_serial(path))
+    with Ledger.open(ledger_place(data_dir), "append") as ledger:
+        listings = ledger.note_publication(serial, now)
     data = build_snapshot(
         listings,
         zone=zone,
@@ -66,7 +66,8 @@ def publish(
     return Published(path, zone, serial, len(listings), len(data), now, now + valid, demo, ids)
 
 
-def _signers(data_dir: Path, signing_key: Path | None, now: datetime) -> list[KeyLine]:
+def keys_in_use(data_dir: Path, signing_key: Path | None, now: datetime) -> list[KeyLine]:
+    """Return the keys to sign with at `now`: of the file named, else of the store's own, if it has one."""
     path = signing_key or signing_key_path(data_dir)
     if signing_key is None and not path.exists():
         return []

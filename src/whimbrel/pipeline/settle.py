@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -67,17 +68,36 @@ def sensors_of(store: Evidence) -> list[str]:
     return json.loads(store.recall(_SENSORS) or "[]")  # type: ignore[no-any-return]
 
 
-def settle(store: Evidence, sensor: str) -> Settled:
-    """Append all that is staged as one batch, and correct what newly told or grown trust (of `sensor` too) changes."""
+class Arrived(NamedTuple):
+    """How far the places were read that the staged messages came from: keys of whole files, marks by what they mark."""
+
+    keys: Sequence[str] = ()
+    marks: Mapping[str, str] = MappingProxyType({})
+
+
+_NOTHING_MORE = Arrived()
+
+
+def settle(
+    store: Evidence, sensor: str | None = None, *, arrived: Arrived = _NOTHING_MORE, infer: bool = True
+) -> Settled:
+    """Append all that is staged as one batch, and correct what newly told or grown trust (of `sensor` too) changes.
+
+    What `arrived` says is kept with the batch.  Without `infer` the trust in force stays as it is, where there is one:
+    to infer it takes as long as reading a thousand messages, and a later call with `infer` catches up on all chains.
+    """
     staged = {str(table["sensor"][0]) for table in store.staged() if table.num_rows}
-    told = {sensor} if _recalled(store, f"trust told {sensor}") is not None else set()
-    before = {each: trust_of(store, each) for each in sorted(staged | told)}
-    trusts = {each: _boundary(store, each) for each in before}
+    told = {sensor} if sensor is not None and _recalled(store, f"trust told {sensor}") is not None else set()
+    behind = {each for each in sensors_of(store) if _learned_up_to(store, each) is not None} if infer else set()
+    before = {each: trust_of(store, each) for each in sorted(staged | told | behind)}
+    trusts = {each: _boundary(store, each, infer=infer) for each in before}
     unobserved: Counter[str] = Counter()
     if not store.staged_keys() and trusts == before:
         return Settled(0, 0, 0, 0, unobserved, trusts)
     rows = observed = corrected = 0
-    with store.batch("mail", chunks=store.staged_keys()) as batch:
+    with store.batch("mail", chunks=[*store.staged_keys(), *arrived.keys]) as batch:
+        for key, mark in arrived.marks.items():
+            store.remember(key, mark)
         for each, trust in trusts.items():
             earlier = before[each]
             if earlier is not None and earlier != trust:
@@ -102,12 +122,28 @@ def _recalled(store: Evidence, key: str) -> Trust | None:
     return None if stored is None else Trust.from_json(stored.encode())
 
 
-def _boundary(store: Evidence, sensor: str) -> Trust:
+def _learned_up_to(store: Evidence, sensor: str) -> int | None:
+    """Return the last batch whose chains the kept sample knows; None where it knows those of all batches."""
+    batch = store.recall(f"chains known {sensor}")
+    return int(batch) if batch else None
+
+
+def _boundary(store: Evidence, sensor: str, *, infer: bool) -> Trust:
     """Return the trust in force for this run; what the operator tells is not second-guessed by inference."""
     told = _recalled(store, f"trust told {sensor}")
     if told is not None:
         return told
+    in_force, known = trust_of(store, sensor), _learned_up_to(store, sensor)
+    if in_force is not None and not infer:
+        if known is None:
+            store.remember(f"chains known {sensor}", str(store.last_batch()))
+        return in_force
     learner = TrustLearner()
+    if known is not None:
+        for rows in store.each_facts(after_batch=known, columns=["sensor", "hops"]):
+            for row in rows.to_pylist():
+                if row["sensor"] == sensor:
+                    learner.add(decode_hops(row["hops"]))
     partition = hashlib.sha256(sensor.encode()).hexdigest()[:32]
     kept = store.derived("chains", [partition])
     if kept is not None:
@@ -118,7 +154,10 @@ def _boundary(store: Evidence, sensor: str) -> Trust:
                 learner.add(decode_hops(hops))
     sample = learner.dumps()
     columns = [[digest for digest, _ in sample], [encode_hops(hops) for _, hops in sample]]
-    store.replace("chains", {partition: pa.table(columns, schema=_CHAINS)}, stage="boundary", version=TRUST_VERSION)
+    with store.together():
+        store.replace("chains", {partition: pa.table(columns, schema=_CHAINS)}, stage="boundary", version=TRUST_VERSION)
+        if known is not None:
+            store.remember(f"chains known {sensor}", "")
     return learner.result()
 
 

@@ -18,9 +18,8 @@ from whimbrel.listings.ledger import Ledger
 from whimbrel.model.address import network_of
 from whimbrel.model.columns import MEMBERSHIP
 from whimbrel.model.listing import MEANING, Listing
-from whimbrel.pipeline.decide import Mark
 from whimbrel.pipeline.ingest import is_demo
-from whimbrel.pipeline.places import ledger_path, snapshot_path
+from whimbrel.pipeline.places import ledger_place, snapshot_path
 from whimbrel.pipeline.settle import sensors_of, trust_of
 from whimbrel.wire.snapshot import Snapshot
 
@@ -87,17 +86,27 @@ FROM observations WHERE campaign IS NOT NULL AND seen_at <= $now GROUP BY campai
 
 def listings(data_dir: Path, now: datetime) -> list[Listing]:
     """Return the listings in force at `now`, by target; none where nothing was ever decided."""
-    path = ledger_path(data_dir)
-    if not path.exists():
+    ledger = Ledger.find(ledger_place(data_dir))
+    if ledger is None:
         return []
-    with Ledger.open(path) as ledger:
+    with ledger:
         return ledger.listings(now)
 
 
-def listing_rows(data_dir: Path, now: datetime) -> list[Row]:
-    """Return a row a listing in force at `now`, by target."""
+def listings_at(data_dir: Path, at: datetime) -> list[Listing]:
+    """Return the listings in force at a moment as they were known, and published, then (`Ledger.listings_at`)."""
+    ledger = Ledger.find(ledger_place(data_dir))
+    if ledger is None:
+        return []
+    with ledger:
+        return ledger.listings_at(at)
+
+
+def listing_rows(data_dir: Path, now: datetime, at: datetime | None = None) -> list[Row]:
+    """Return a row a listing in force at `now`, or as known at a past moment `at`, by target."""
     Evidence.open(data_dir).close()  # where there is no store, this says so
-    rows = [msgspec.structs.asdict(listing) for listing in listings(data_dir, now)]
+    found = listings(data_dir, now) if at is None else listings_at(data_dir, at)
+    rows = [msgspec.structs.asdict(listing) for listing in found]
     for row in rows:
         row["meaning"] = MEANING[row["code"]]
         row["code"] = int(row["code"])
@@ -127,19 +136,19 @@ def status(data_dir: Path, now: datetime) -> Row:
 
 
 def _ledger_status(data_dir: Path, now: datetime) -> Row | None:
-    if not ledger_path(data_dir).exists():
+    ledger = Ledger.find(ledger_place(data_dir))
+    if ledger is None:
         return None
-    with Ledger.open(ledger_path(data_dir)) as ledger:
-        recorded = ledger.mark()
+    with ledger:
+        last = ledger.last_run()
         events, targets = ledger.counts()
-        listed = len(ledger.listings(now))
-    if recorded is None:
+        listed = ledger.count_listed(now)
+    if last is None:
         return None
-    mark = msgspec.msgpack.decode(recorded[0], type=Mark)
     return {
-        "profile": recorded[1],
-        "rule_version": recorded[2],
-        "decided_until": mark.until,
+        "profile": last.profile,
+        "rule_version": last.rule_version,
+        "decided_until": last.until,
         "events": events,
         "targets": targets,
         "listed": listed,

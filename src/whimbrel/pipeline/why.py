@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from whimbrel.errors import ConfigError
 from whimbrel.evidence import Evidence
+from whimbrel.listings.decisions import overlap
 from whimbrel.listings.explain import Explanation, TargetKind, covering_names, explain, target_of
 from whimbrel.listings.ledger import Ledger
 from whimbrel.listings.policy import Decider
@@ -16,7 +17,7 @@ from whimbrel.listings.state import Judgement
 from whimbrel.messages.suffixes import registered_domain
 from whimbrel.model.address import network_of
 from whimbrel.pipeline.decide import DEFAULT_PROFILE, settings_of
-from whimbrel.pipeline.places import ledger_path
+from whimbrel.pipeline.places import ledger_place
 
 _COLUMNS = "id, seen_at, sensor, host, kind, label, family, helo, recipient_domains, count"
 
@@ -30,10 +31,11 @@ def why(data_dir: Path, text: str, now: datetime) -> Explanation:
     if told is None:
         raise ConfigError(f"{text!r} is no address, network, domain or hash; as in: whimbrel why 192.0.2.1")
     target, kind = told
-    with Evidence.open(data_dir) as store, Ledger.open(ledger_path(data_dir)) as ledger:
-        mark = ledger.mark()
-        decider = Decider(settings_of(mark[1] if mark else DEFAULT_PROFILE))
+    with Evidence.open(data_dir) as store, Ledger.open(ledger_place(data_dir)) as ledger:
+        last = ledger.last_run()
+        decider = Decider(settings_of(last.profile if last else DEFAULT_PROFILE))
         names = covering_names(target, kind)
+        allowed = [each.target for each in ledger.allowed() if overlap(each.target, target)]
         return explain(
             target,
             kind,
@@ -41,7 +43,7 @@ def why(data_dir: Path, text: str, now: datetime) -> Explanation:
             settings=decider.settings,
             listings=ledger.listings(now, names),
             history=sorted(
-                (event for name in names for event in ledger.history(name) if event.at <= now),
+                (event for name in {*names, *allowed} for event in ledger.history(name) if event.at <= now),
                 key=lambda event: event.at,
             ),
             judged=_judged(decider, ledger, target, now) if kind == "address" else None,

@@ -5,8 +5,17 @@ Deliberately absent: judgement (what is listed was decided by policy and stands 
 list to programs that are no name server of ours.
 """
 
-from whimbrel.publishing.building import build_snapshot
+from whimbrel.publishing.building import Entries, build_snapshot
 from whimbrel.publishing.texts import DEMO_TEXTS, TEXTS
 from whimbrel.publishing.writing import next_serial, previous_serial, write_snapshot, write_whole
 
-__all__ = ["DEMO_TEXTS", "TEXTS", "build_snapshot", "next_serial", "previous_serial", "write_snapshot", "write_whole"]
+__all__ = [
+    "DEMO_TEXTS",
+    "TEXTS",
+    "Entries",
+    "build_snapshot",
+    "next_serial",
+    "previous_serial",
+    "write_snapshot",
+    "write_whole",
+]

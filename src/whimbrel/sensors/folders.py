@@ -63,7 +63,7 @@ def _named_file(location: str, path: Path) -> File:
 def _folder_units(location: str, folder: Path) -> list[Unit]:
     files: list[File] = []
     skipped: list[tuple[str, str]] = []
-    for found in _walk(location, folder, set()):
+    for found in files_below(location, folder):
         if isinstance(found, File):
             files.append(found)
         else:
@@ -71,8 +71,15 @@ def _folder_units(location: str, folder: Path) -> list[Unit]:
     return [*_grouped(files), Unit(b"", (), 0, tuple(skipped))]
 
 
+def files_below(location: str, folder: Path) -> Iterator[File | tuple[str, str]]:
+    """Yield the files below a folder, sorted, each folder once; or what was left out and why.
+
+    Raises ConfigError where a folder cannot be read.
+    """
+    return _walk(location, folder, set())
+
+
 def _walk(location: str, folder: Path, seen: set[tuple[int, int]]) -> Iterator[File | tuple[str, str]]:
-    """Yield the files below a folder, sorted, each folder once; or what was left out and why."""
     try:
         here = folder.stat()
         names = sorted(os.listdir(folder), key=os.fsencode)  # noqa: PTH208 - names are all that is needed

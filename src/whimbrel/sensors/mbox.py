@@ -26,11 +26,15 @@ _LENGTH = re.compile(rb"[\r\n]content-length:[ \t]*(\d{1,9})[ \t]*[\r\n]", re.IG
 
 
 class Message(NamedTuple):
-    """One message: its `From ` line without the line end, what is below it, and whether its rest was cut off."""
+    """One message: its `From ` line without the line end, what is below it, and whether its rest was cut off.
+
+    `end` is how many bytes of the stream it and all before it take.
+    """
 
     envelope: bytes | None
     content: bytes
     is_cut: bool
+    end: int
 
 
 def starts_mbox(head: bytes) -> bool:
@@ -61,6 +65,7 @@ class _Splitter:
         self._stream = stream
         self._limit = message_bytes
         self._held = bytearray()
+        self._taken = 0
         self._ended = False
         self._eol = b"\n"
 
@@ -79,7 +84,7 @@ class _Splitter:
     def _skip_blank(self) -> None:
         while self._more():
             blank = len(self._held) - len(self._held.lstrip(b"\r\n"))
-            del self._held[:blank]
+            self._drop(blank)
             if len(self._held) > _LINE_BYTES:
                 break
 
@@ -92,19 +97,22 @@ class _Splitter:
             if len(self._held) > self._limit + _LINE_BYTES:
                 if kept is None:
                     kept = bytes(self._held[: self._limit + _LINE_BYTES])
-                del self._held[: searched - 8]
+                self._drop(searched - 8)
                 searched = 8
             self._more()
             end = self._separator(searched)
         if kept is None and end is not None:
             end = self._end_by_length(end)
         if end is None:
-            whole = bytes(self._held)
-            self._held.clear()
-        else:
-            whole = bytes(self._held[: end + 1])
-            del self._held[: end + 1]
-        return _message(kept if kept is not None else whole, self._eol, self._limit, is_cut=kept is not None)
+            end = len(self._held) - 1
+        whole = bytes(self._held[: end + 1])
+        self._drop(end + 1)
+        is_cut = kept is not None
+        return _message(kept if kept is not None else whole, self._eol, self._limit, is_cut=is_cut, end=self._taken)
+
+    def _drop(self, size: int) -> None:
+        del self._held[:size]
+        self._taken += size
 
     def _separator(self, start: int) -> int | None:
         """Return where the line end stands that is followed by the next message's `From ` line, or None."""
@@ -168,22 +176,22 @@ def _header_end(held: bytearray, eol: bytes, stop: int) -> int:
     return min(ends, default=stop)
 
 
-def _message(whole: bytes, eol: bytes, limit: int, *, is_cut: bool) -> Message:
+def _message(whole: bytes, eol: bytes, limit: int, *, is_cut: bool, end: int) -> Message:
     line_end = whole.find(eol)
     if line_end < 0:
-        return Message(whole.rstrip(b"\r"), b"", is_cut)
+        return Message(whole.rstrip(b"\r"), b"", is_cut, end)
     start = line_end + 1
     if is_cut:
-        end = start + limit
+        stop = start + limit
     else:
         # The format ends each message by an empty line of its own.
-        end = len(whole)
+        stop = len(whole)
         if whole.endswith(b"\n\r\n"):
-            end -= 2
+            stop -= 2
         elif whole.endswith(eol + eol):
-            end -= 1
+            stop -= 1
     envelope = whole[:line_end].rstrip(b"\r")
-    return Message(envelope, _unquoted(whole[start : max(start, end)], eol), is_cut)
+    return Message(envelope, _unquoted(whole[start : max(start, stop)], eol), is_cut, end)
 
 
 def _unquoted(content: bytes, eol: bytes) -> bytes:

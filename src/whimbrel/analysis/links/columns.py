@@ -27,7 +27,10 @@ CELLS = pa.schema(
 CAMPAIGNS = pa.schema(
     [
         pa.field("campaign", pa.string()),
-        *(pa.field(name, pa.int64()) for name in ("followed_from", "senders", "payload_from", "attachment_from")),
+        *(
+            pa.field(name, pa.int64())
+            for name in ("followed_from", "last_sent", "senders", "payload_from", "attachment_from")
+        ),
     ]
 )
 FAMILIES = pa.schema(
@@ -36,6 +39,7 @@ FAMILIES = pa.schema(
         pa.field("sensor", pa.string()),
         pa.field("units", pa.int64()),
         pa.field("without_method", pa.int64()),
+        pa.field("infected_from", pa.int64()),
     ]
 )
 

@@ -15,6 +15,13 @@ NOT_ASSESSED = {
     "control hosts) that family and campaign share beyond chance",
 }
 RIVALS = "another family sends the campaign: next to it, this one cannot be cleared"
+_NOTHING_CLOSED = "no week with observations is over yet: weeks end on Sundays, 24:00 UTC, and then have a grace"
+_LATE = "every first sending of the campaign was learned after its week had closed, and is no outcome"
+_NOT_AFTER = (
+    "no first sending of the campaign was seen after the week of the family's first infection, and only later ones are "
+    "compared"
+)
+_NO_STRATUM = "no stratum in which the campaign was sent holds both units of the family and units to compare with"
 # The ratio at which "how much more" is asked; where the null is larger, twice the null.
 _RATIO_TO_FIND = 2.0
 _NORMAL_80 = 0.8416  # for power 80 %
@@ -29,11 +36,18 @@ class Teller:
         self._pairs, self._claim = pairs, claim
         self._units = units_by_family(evidence.families)
         self._flags = {row["campaign"]: row for row in evidence.campaigns.to_pylist()}
+        self._closed = evidence.state.through is not None
+        self._infected_from: dict[str, int] = {}
+        for row in evidence.families.to_pylist():
+            earlier = self._infected_from.get(row["family"], row["infected_from"])
+            self._infected_from[row["family"]] = min(earlier, row["infected_from"])
 
     def reasons(  # noqa: PLR0917 - one row of columns
         self, number: int, verdict: str, sums: ArmSums, veto: Veto | None, log_e: float, needed: float
     ) -> list[str]:
         """Return the reasons of one pair's verdict."""
+        if not self._closed:
+            return [_NOTHING_CLOSED]
         told = []
         if self._claim == "L1":
             told.append("a weak claim: seen on the same hosts, for whatever reason")
@@ -93,12 +107,17 @@ class Teller:
         units, without, sensors = self._units.get(family, (0, 0, frozenset()))
         if not units:
             return ["no infection of the family has been seen"]
-        if self._claim == "L2" and units == without:
-            return []
+        flags = self._flags.get(self._pairs.campaign[number])
+        if flags is None or (self._claim == "L2" and units == without):
+            return []  # that is told already
+        if flags["last_sent"] is None:
+            return [_LATE]
+        if flags["last_sent"] <= self._infected_from[family]:
+            return [_NOT_AFTER]
         others = frozenset[str]().union(*(seeing for name, (_, _, seeing) in self._units.items() if name != family))
         if self._claim == "L2" and not sensors & others:
             return [f"no controls: {', '.join(sorted(sensors))} saw no other family"]
-        return ["no stratum in which the campaign was sent holds both units of the family and units to compare with"]
+        return [_NO_STRATUM]
 
     def _how_much_more(self, information: float, log_e: float, needed: float) -> str:
         ratio = max(_RATIO_TO_FIND, 2 * self.settings.theta0 if self.settings.theta0 >= _RATIO_TO_FIND else 0.0)

@@ -1,0 +1,1 @@
+"""The revisions, numbered by the version of the ledger that each one makes."""

@@ -1,0 +1,190 @@
+"""The list in memory is the ledger's, change by change; a snapshot is cut when, and only when, one is due."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.listings.rows import a_run, day, seen
+
+from whimbrel.listings.ledger import Ledger
+from whimbrel.listings.policy import Decider
+from whimbrel.listings.settings import OWN
+from whimbrel.model.listing import Code, Event
+from whimbrel.pipeline.config.settings import Publish
+from whimbrel.pipeline.running.listed import LEAST_SECONDS, Listed
+from whimbrel.pipeline.running.metrics import Metrics
+from whimbrel.publishing import TEXTS, build_snapshot
+from whimbrel.wire.snapshot import Snapshot
+
+SETTINGS = Publish()
+
+
+class Listing:
+    """A ledger, a decider that fills it, and the list in memory that follows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "list.snapshot"
+        self.ledger = Ledger.open(folder / "ledger.sqlite", "write")
+        self.decider = Decider(OWN)
+        self.metrics = Metrics()
+        self.listed = self.anew()
+        self.day = 0.0
+        self.monotonic = 100.0
+
+    def anew(self) -> Listed:
+        return Listed(self.ledger, self.path, TEXTS, demo=False, metrics=self.metrics)
+
+    @property
+    def now(self) -> datetime:
+        return day(self.day)
+
+    def see(self, host: str, label: str = "spam", *, times: int = 3) -> None:
+        events = [
+            event
+            for time in range(times)
+            for event in self.decider.decide(
+                seen(host, label, day=self.day, salt=str(time), rdns="dsl-1-2.isp.example")
+            )
+        ]
+        self.commit(events)
+
+    def expire(self) -> None:
+        self.commit(self.decider.expire(self.now))
+
+    def commit(self, events: list[Event]) -> None:
+        self.ledger.commit(a_run(self.day), events, self.decider.dumps())
+
+    def publish(self) -> Snapshot:
+        self.listed.publish(SETTINGS, self.now, self.monotonic, [])
+        return Snapshot(self.path.read_bytes())
+
+    def is_due(self) -> bool:
+        return self.listed.is_due(self.now, self.monotonic)
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Listing:
+    return Listing(tmp_path)
+
+
+@settings(deadline=None)  # each example is a database
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["192.0.2.1", "192.0.2.7", "198.51.100.9"]), st.sampled_from(["spam", "spam", "ham"]),
+                  st.floats(0.01, 5), st.booleans()),
+        max_size=12,
+    )
+)  # fmt: skip
+def test_whatever_was_decided_the_list_is_the_ledgers(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, float, bool]]
+) -> None:
+    listing = Listing(tmp_path_factory.mktemp("listed"))
+    for host, label, days, follows in steps:
+        listing.day += days
+        listing.expire()
+        listing.see(host, label)
+        if follows:
+            listing.listed.follow(listing.now)
+    listing.listed.follow(listing.now)
+    snapshot = listing.publish()
+    expected = build_snapshot(
+        listing.ledger.listings(listing.now),
+        zone=SETTINGS.zone,
+        serial=snapshot.serial,
+        born=listing.now,
+        expires=listing.now + timedelta(hours=SETTINGS.valid_hours),
+        servers=SETTINGS.servers,
+    )
+    assert listing.path.read_bytes() == expected
+
+
+def test_a_snapshot_is_due_when_the_list_changed_but_not_too_soon(listing: Listing) -> None:
+    listing.listed.follow(listing.now)
+    assert listing.is_due()  # none was published yet
+    assert len(listing.publish()) == len(Code)
+    listing.monotonic += LEAST_SECONDS
+    listing.listed.follow(listing.now)
+    assert not listing.is_due()
+    listing.see("192.0.2.1")
+    assert listing.listed.follow(listing.now) > 0
+    assert listing.is_due()
+    serial = listing.publish().serial
+    listing.see("198.51.100.9")
+    listing.listed.follow(listing.now)
+    assert not listing.is_due()  # that was a moment ago
+    assert listing.listed.due_seconds(listing.monotonic) == LEAST_SECONDS
+    assert listing.listed.is_due(listing.now, listing.monotonic, at_once=True)
+    listing.monotonic += LEAST_SECONDS
+    assert listing.is_due()
+    assert listing.publish().serial > serial
+
+
+def test_a_snapshot_is_due_half_way_to_its_end_and_when_settings_changed(listing: Listing) -> None:
+    listing.listed.follow(listing.now)
+    listing.publish()
+    listing.monotonic += 10
+    listing.day += 0.99
+    assert not listing.is_due()
+    listing.day += 0.01
+    assert listing.is_due()
+    listing.publish()
+    listing.monotonic += 10
+    assert not listing.is_due()
+    listing.listed.renew()
+    assert listing.is_due()
+
+
+def test_an_end_that_was_foretold_needs_no_snapshot_and_one_that_was_not_does(listing: Listing) -> None:
+    listing.see("192.0.2.1")
+    listing.listed.follow(listing.now)
+    assert len(listing.publish()) > len(Code)
+    listing.monotonic += 10
+    listing.day += 400
+    listing.expire()
+    assert listing.listed.follow(listing.now) > 0
+    assert listing.listed.due_seconds(listing.monotonic) > 1e9
+    assert listing.metrics.sum("listings_in_force") == 0
+
+    listing.see("192.0.2.1")
+    listing.listed.follow(listing.now)
+    listing.publish()
+    listing.monotonic += 10
+    listing.day += 0.1
+    listing.see("192.0.2.1", "ham")
+    listing.listed.follow(listing.now)
+    assert listing.is_due()
+    assert listing.publish().find((4, 0xC0000201), listing.now.timestamp()) is None
+
+
+def test_what_may_not_be_published_keeps_nothing_else_from_it(
+    listing: Listing, caplog: pytest.LogCaptureFixture
+) -> None:
+    listing.see("192.0.2.1")
+    good = next(event for event in listing.ledger.history() if event.change == "listed")
+    listing.commit(
+        [msgspec.structs.replace(good, target="127.0.0.1"), msgspec.structs.replace(good, target="192.0.2.9")]
+    )
+    listing.listed.follow(listing.now)
+    snapshot = listing.publish()
+    assert snapshot.find((4, 0xC0000209), listing.now.timestamp()) is not None
+    assert snapshot.find((4, 0x7F000001), listing.now.timestamp()) is None
+    assert "left out of the list" in caplog.text
+    assert listing.metrics.sum("faults_total") == 1
+
+
+def test_what_was_erased_is_gone_from_the_list(listing: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its events name it no more, so the list is taken anew."""
+    listing.see("192.0.2.1")
+    listing.listed.follow(listing.now)
+    listing.publish()
+    erased = next(event for event in listing.ledger.history() if event.change == "listed")
+    event = msgspec.structs.replace(erased, target="erased 1", change="erased", code=None, role=None, until=None)
+    listing.commit([event])
+    monkeypatch.setattr(listing.ledger, "listings", lambda _: [])
+    listing.listed.follow(listing.now)
+    listing.monotonic += 10
+    assert listing.is_due()
+    assert len(listing.publish()) == len(Code)
