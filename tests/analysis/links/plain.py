@@ -1,10 +1,17 @@
 """A plain reading of the definitions of units.py, tables.py and outside.py, and small observations to try it on."""
 
+import importlib.util
+import shutil
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import ibis
 import pyarrow as pa
+import pytest
 from hypothesis import strategies as st
 
 from whimbrel.analysis.links import Settings
@@ -37,7 +44,7 @@ def cells(rows: list[Row], backend: Any = None, outside: Outside = NOTHING) -> s
     """Return the cells of all windows, by the expressions themselves."""
     table: Any = table_of(rows)
     if backend is not None:
-        table = backend.createtable_of("observations", table.drop(["id", "message_id", "supersedes"]), overwrite=True)
+        table = backend.create_table("observations", table.drop(["id", "message_id", "supersedes"]), overwrite=True)
     with tabulated(table, SETTINGS, NOW, outside=outside) as found:
         whole = pa.concat_tables([cells for _, cells in found.windows()] or [pa.table({})])
     return {tuple(row.values()) for row in whole.to_pylist()}
@@ -278,3 +285,21 @@ def world_rows() -> list[Row]:
             sent = MONDAY + timedelta(weeks=1 + n % 4, hours=2 * n)
             rows.append(rows[-2] | {"seen_at": sent, "kind": "message", "campaign": "C1"})
     return rows
+
+
+@contextmanager
+def spark(folder: Path) -> Iterator[Any]:
+    """Give Spark in one process, as an Ibis backend; skips the test where it is not there."""
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java")
+    if importlib.util.find_spec("pyspark") is None:
+        pytest.skip("PySpark is not installed")
+    sql = importlib.import_module("pyspark.sql")
+    builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.sql.warehouse.dir", str(folder))
+    builder = builder.config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "2")
+    session = builder.getOrCreate()
+    try:
+        yield ibis.pyspark.connect(session)
+    finally:
+        session.stop()

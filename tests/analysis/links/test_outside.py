@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.analysis.links.conftest import World
-from tests.analysis.links.plain import MONDAY, ROWS, Plain, Row, cells, delayed, world_rows
+from tests.analysis.links.plain import MONDAY, ROWS, Plain, Row, cells, delayed, spark, world_rows
 
 from whimbrel.analysis.links import Settings, State, grow, judge
 from whimbrel.analysis.links.outside import Outside, spans
@@ -76,6 +76,18 @@ def test_every_arm_has_cells_in_the_small_world_with_leases() -> None:
     found = cells(world_rows(), outside=outside)
     assert {cell[0] for cell in found} == {"sending", "time", "co-location"}
     assert found == Plain(world_rows(), outside).cells() != cells(world_rows())
+
+
+@pytest.mark.filterwarnings("ignore")  # PySpark and Ibis on pandas 3
+def test_spark_gives_the_same_cells(tmp_path: Path) -> None:
+    hosts = sorted({row["host"] for row in world_rows()})
+    told = leases_of(
+        *((host, place, 20 + place, "one" if place % 5 == 0 else None) for place, host in enumerate(hosts))
+    )
+    told = told.filter(pc.not_equal(told["host"], hosts[7]))
+    outside = Outside(networks_of(*((host, 9, None) for host in hosts[::2])), told, table_first=True)
+    with spark(tmp_path) as backend:
+        assert cells(world_rows(), backend, outside) == cells(world_rows(), outside=outside) != cells(world_rows())
 
 
 def test_tables_that_say_nothing_change_nothing() -> None:

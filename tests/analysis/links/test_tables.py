@@ -1,16 +1,12 @@
 """The relational part, on DuckDB and (where it is there) Spark, against a plain reading of its definitions."""
 
-import importlib.util
-import shutil
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import ibis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.analysis.links.plain import ROWS, Plain, Row, cells, delayed, world_rows
+from tests.analysis.links.plain import ROWS, Plain, Row, cells, delayed, spark, world_rows
 
 
 @given(st.lists(ROWS, min_size=10, max_size=90))
@@ -34,20 +30,6 @@ def test_only_the_first_sending_of_a_unit_counts() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # PySpark and Ibis on pandas 3
-def test_spark_gives_the_samecells(tmp_path: Path) -> None:
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs Java")
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("PySpark is not installed")
-    session = _spark_session(tmp_path)
-    try:
-        assert cells(world_rows(), ibis.pyspark.connect(session)) == cells(world_rows())
-    finally:
-        session.stop()
-
-
-def _spark_session(folder: Path) -> Any:
-    sql = importlib.import_module("pyspark.sql")
-    builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    builder = builder.config("spark.sql.warehouse.dir", str(folder))
-    return builder.config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "2").getOrCreate()
+def test_spark_gives_the_same_cells(tmp_path: Path) -> None:
+    with spark(tmp_path) as backend:
+        assert cells(world_rows(), backend) == cells(world_rows())
