@@ -115,7 +115,7 @@ def _outside(store: Evidence, files: Files) -> Outside:
     found = []
     for path, table in tables:
         found.append(table.look_up(unknown))
-        files.say(f"{path}: {', '.join(table.notes)}; knows {found[-1].num_rows:,} of {len(unknown):,} hosts seen")
+        files.say(f"{path}: {', '.join(table.notes)}; knows {found[-1].num_rows:,} of {len(unknown):,} hosts")
         unknown = unknown.filter(pc.invert(pc.is_in(unknown, found[-1]["host"].combine_chunks())))
     if leases is not None:
         told = pc.sum(pc.is_in(hosts, leases.table["host"].combine_chunks())).as_py() or 0
