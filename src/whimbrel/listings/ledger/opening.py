@@ -43,7 +43,7 @@ class Opened:
     @contextmanager
     def reading(self) -> Iterator[sql.Connection]:
         """Give a connection that sees one moment; raises StoreError for what the database says."""
-        with self._told("read"), self.engine.connect() as connection, connection.begin():
+        with self.telling("read"), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -52,7 +52,7 @@ class Opened:
 
         Raises StoreError where it cannot be written or another writer does not come to an end.
         """
-        with self._told("written"), self.engine.connect() as connection:
+        with self.telling("written"), self.engine.connect() as connection:
             writer = connection.execution_options(whimbrel_writing=True)
             with writer.begin():
                 if self.engine.dialect.name == "postgresql":
@@ -60,7 +60,8 @@ class Opened:
                 yield writer
 
     @contextmanager
-    def _told(self, done: str) -> Iterator[None]:
+    def telling(self, done: str) -> Iterator[None]:
+        """Turn what the database says into one line of StoreError."""
         try:
             yield
         except SQLAlchemyError as error:
