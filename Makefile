@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are ./demo and ./test; the rest is for those who work on Whimbrel.
 LOCK = uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header
 
-.PHONY: demo test lint lock schemas bench bench-link bench-rebuild fuzz
+.PHONY: demo test lint lock schemas bench bench-link bench-rebuild crash fuzz
 demo:
 	./demo
 test:
@@ -21,6 +21,9 @@ bench:
 bench-link:
 	tools/setup test
 	.venv/bin/python bench/link.py --minutes 145
+crash:
+	tools/setup test
+	WHIMBREL_FAULTS=100 .venv/bin/python -m pytest -n 2 tests/faults tests/pipeline/test_ingest.py -k "killed or sync"
 bench-rebuild:
 	tools/setup test
 	.venv/bin/python bench/rebuild.py

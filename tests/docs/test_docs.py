@@ -156,7 +156,7 @@ NEVER_DECIDED = (Code.OPEN_RELAY, Code.OPEN_PROXY)
 
 
 def test_every_export_format_is_documented() -> None:
-    table = rows(TEXTS["docs/exports.md"])[1:]
+    table = rows(TEXTS["docs/exports.md"].partition("\n## ")[0])[1:]
     assert [cells[0].strip("`") for cells in table] == list(FORMATS)
     assert all(len(cells) == 5 and all(cells) for cells in table)
 

@@ -20,7 +20,7 @@ from whimbrel.listings.assignment import look_of, organisation_of
         ("2001:db8::/64", "mx1.org.example", "mx1.org.example", "mail-same", "static", True),
     ],
 )
-def test_looks(  # noqa: PLR0917 - the columns of the table above
+def test_looks(
     host: str,
     helo: str | None,
     rdns: str | None,

@@ -23,6 +23,7 @@ from whimbrel.pipeline.ingest import Asked, ingest, is_demo
 SCRIPT = Path(__file__).parent / "interrupted_script.py"
 WHIMBREL = Path(sys.executable).with_name("whimbrel")
 PATIENCE_SECONDS = 60
+KILLS = int(os.environ.get("WHIMBREL_FAULTS", "5"))  # `make crash`: 100
 STAGES = ("settle", "analyse", "decide", "compact", "end")
 
 
@@ -97,12 +98,12 @@ def undisturbed_seconds(undisturbed: Undisturbed, tmp_path_factory: pytest.TempP
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(KILLS))
 def test_the_command_killed_at_a_random_moment_can_be_run_again(
     tmp_path: Path, undisturbed: Undisturbed, undisturbed_seconds: float, number: int
 ) -> None:
-    """One random moment in each fifth of the time that an undisturbed run takes."""
-    moment = (number + random.Random(number).random()) / 5 * undisturbed_seconds
+    """One random moment in each of as many parts of the time that an undisturbed run takes."""
+    moment = (number + random.Random(number).random()) / KILLS * undisturbed_seconds
     with subprocess.Popen(
         command(tmp_path, undisturbed, number, 1 + number % 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:

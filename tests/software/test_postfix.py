@@ -125,3 +125,13 @@ def test_postscreen_takes_no_complaint_for_a_listing(machine: MakeMachine) -> No
     with talking(mail_server, complaint) as asked:
         assert mail_server.send_from("192.0.2.1").startswith("250 ")
         assert "1.2.0.192.bl.example." in asked
+
+
+def test_postscreen_takes_mail_when_the_list_is_silent(machine: MakeMachine) -> None:
+    mail_server = machine("postfix")
+    start(mail_server, SCREENED, "postfix-main.cf", "postfix-postscreen.cf")
+    began = time.monotonic()
+    with talking(mail_server, silence) as asked:
+        assert mail_server.send_from("192.0.2.1").startswith("250 ")
+        assert "1.2.0.192.bl.example." in asked
+    assert time.monotonic() - began < BOUND_SECONDS

@@ -98,7 +98,7 @@ LINES: list[tuple[str, str | None, str | None, str | None, str | None, str]] = [
 
 
 @pytest.mark.parametrize(("line", "peer", "helo", "rdns", "by", "form"), LINES)
-def test_each_server_is_read_as_it_writes(  # noqa: PLR0917 - the table's columns
+def test_each_server_is_read_as_it_writes(
     line: str, peer: str | None, helo: str | None, rdns: str | None, by: str | None, form: str
 ) -> None:
     hop = parse_received(line.encode() + (b"Thu, 22 Aug 2002 12:34:53 +0100" if line.endswith("; ") else b""))

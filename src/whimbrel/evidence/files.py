@@ -49,13 +49,23 @@ def storing(where: Path, doing: str = "write") -> Iterator[None]:
     """Turn what disks, SQLite, Arrow and DuckDB raise about a file into one line of StoreError."""
     try:
         yield
-    except (OSError, sqlite3.DatabaseError, duckdb.IOException, duckdb.OutOfMemoryException, pa.ArrowInvalid) as error:
-        if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
-            raise  # a defect of ours, not of the disk
+    except (OSError, sqlite3.DatabaseError, duckdb.Error, pa.ArrowInvalid) as error:
+        if not _is_the_disks(error):
+            raise  # a defect of ours
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
         raise StoreError(
             f"cannot {doing} {where}: {reason}; what was stored before is unharmed: mend it and run again"
         ) from error
+
+
+def _is_the_disks(error: Exception) -> bool:
+    """Tell whether an error can be the fault of a disk, or of what it gave back."""
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+        return False
+    if not isinstance(error, duckdb.Error) or isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+        return True
+    # DuckDB has no class of its own for a Parquet file that is none; what it says of one names the file or the format.
+    return any(word in str(error) for word in (".parquet", "Parquet", "parquet", "ZSTD", "Snappy"))
 
 
 def fresh_name(stem: str) -> str:
@@ -74,6 +84,7 @@ def write_parquet(path: Path, table: pa.Table) -> int:
         compression_level=None if is_small else _ZSTD_LEVEL,
         use_dictionary=[name for name in _REPEATING if name in table.column_names],
         write_statistics=False,
+        write_page_checksum=True,  # CRC-32 of each page (parquet.thrift), which `check` verifies
         store_schema=False,
         row_group_size=_ROW_GROUP_ROWS,
     )
