@@ -130,7 +130,9 @@ def _make(path: Path) -> None:
 def _sqlite(path: Path, mode: str) -> sql.Engine:
     def connect() -> sqlite3.Connection:
         uri = f"file:{quote(str(path))}?mode={mode}"
-        return sqlite3.connect(uri, _BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+        database = sqlite3.connect(uri, _BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+        database.execute("PRAGMA synchronous=FULL")  # a commit is on the disk when it returns
+        return database
 
     engine = sql.create_engine("sqlite://", creator=connect, poolclass=sql.QueuePool)
 
