@@ -118,12 +118,12 @@ def _make(path: Path) -> None:
     """Make an empty ledger beside its place and rename it: who dies at it leaves none, and not half of one."""
     draft = path.with_name(f".{path.name}.draft")
     draft.unlink(missing_ok=True)
+    draft.touch(0o600)
     found = Opened(_sqlite(draft, "rwc"), str(draft))
     with closing(sqlite3.connect(draft)) as database:
         database.execute("PRAGMA journal_mode=WAL")  # stays with the file: readers go on beside a writer
     _migrate(found)
     found.engine.dispose()  # the last connection takes the write-ahead log in
-    draft.chmod(0o600)
     draft.replace(path)
 
 
