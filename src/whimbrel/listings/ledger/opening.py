@@ -151,7 +151,8 @@ def _server(url: str) -> Opened:
         parsed = sql.make_url(url)
     except (ArgumentError, ValueError):
         parsed = None
-    if parsed is None or parsed.drivername not in _SCHEMES or not parsed.database:
+    # An @ in a password that is not written as %40 would show what follows it as a part of the server's name.
+    if parsed is None or parsed.drivername not in _SCHEMES or "@" in f"{parsed.host}{parsed.database or '@'}":
         raise ConfigError("the ledger's URL is not one of PostgreSQL; write postgresql://USER:PASSWORD@HOST/DATABASE")
     options = parsed.query.get("options", "")
     name = f"postgresql://{parsed.host or ''}{f':{parsed.port}' if parsed.port else ''}/{parsed.database}"
