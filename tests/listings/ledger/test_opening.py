@@ -189,6 +189,7 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
         "postgresql://whimbrel:open@host",
         "open",
         "://",
+        "postgresql://u:pa@open@host/x",
     ],
 )
 def test_a_url_that_is_none_is_one_line_without_it(url: str) -> None:
