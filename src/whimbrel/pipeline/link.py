@@ -140,6 +140,13 @@ def _keep(store: Evidence, state: State) -> None:
         store.remember(_STATE, json.dumps(metadata))
 
 
+def forget_state(store: Evidence) -> None:
+    """Forget what was added up; the next verdicts add up the evidence there is."""
+    for name in Stored._fields:
+        store.drop(f"link_{name}")
+    store.remember(_STATE, "{}")
+
+
 def _restored(store: Evidence, settings: Settings, outside: Outside) -> State | None:
     """Return the kept state; None where there is none, or it has to be built anew by replay."""
     metadata: dict[str, str] = json.loads(store.recall(_STATE) or "{}")
