@@ -1,9 +1,9 @@
 """One turn of the service: what arrived is taken in, decided, published; what is over is ended.
 
 Online, every turn: read, settle by the trust in force, decide with the state in memory, publish from the list in
-memory.  On a slower beat: campaigns, host-days, inference of own servers, merging of files, which look at much or all
-of the store.  That beat takes at most a hundredth of the time, however large the store has grown, so that 99 of 100
-messages never wait for it.
+memory.  On slower beats: campaigns, host-days, inference of own servers, merging of files, which look at much or all of
+the store.  Together they take at most a hundredth of the time, however large the store has grown, so that 99 of 100
+messages never wait for them.
 
 After a fault nothing is lost: what was not kept as read is found again, what was staged is settled later, what is not
 decided waits behind its mark.  Nothing is there twice: every id is a digest.
@@ -33,8 +33,10 @@ from whimbrel.pipeline.running.watching import Changes
 from whimbrel.pipeline.settle import settle
 from whimbrel.publishing import DEMO_TEXTS, TEXTS
 
-# The slower beat's share of the time.
-_SLOW_SHARE = 0.01
+# The share of the time that each of the two slow steps may take.
+_SLOW_SHARE = 0.005
+# A busy stream leaves some six files a second; queries over a few hundred of them are still quick.
+_COMPACT_SECONDS = 30.0
 # How soon a place is looked at again that was in the middle of being written.
 _SOON_SECONDS = 0.25
 # How often it is asked whether what was learned "later than now" (a server's clock is ahead) can be decided.
@@ -53,6 +55,7 @@ STEPS: Mapping[str, str] = {
     "expire": "listings end in the answers, not yet in the ledger",
     "publish": "name servers go on with the snapshot they have",
     "analyse": "campaigns and own servers are as they were",
+    "compact": "small files of the store wait to be merged",
 }
 
 EVERYTHING = Changes(frozenset(), all_of_them=True)
@@ -90,7 +93,7 @@ class Cycle:
         self._is_undecided = True
         self._waits_until = 0.0
         self._analysed_batch: int | None = None
-        self._analyse_at = time.monotonic() + config.cycle.analyse_seconds
+        self._next: dict[str, float] = {}  # by slow step: not to be done before, by the monotonic clock
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +141,7 @@ class Cycle:
         self._decide(now)
         self.steps["expire"].run(lambda: self._deciding.expire(now))
         self.publish()
-        self._analyse_when_due()
+        self._do_at_leisure()
         soon_seconds = _SOON_SECONDS if self._is_unfinished() else _BEAT_SECONDS
         return min(soon_seconds, max(_LEAST_SECONDS, self._listed.due_seconds(time.monotonic())))
 
@@ -152,8 +155,8 @@ class Cycle:
         while self._is_unfinished() and self.fault() is None and time.monotonic() < due:
             time.sleep(_SOON_SECONDS)
             self.turn(EVERYTHING)
-        self._analyse_at = 0.0
-        self._analyse_when_due()
+        self._next = dict.fromkeys(STEPS, 0.0)
+        self._do_at_leisure()
         self._decide(self._clock())
         self.publish(at_once=True)
 
@@ -201,23 +204,32 @@ class Cycle:
 
         self.steps["publish"].run(publish)
 
-    def _analyse_when_due(self) -> None:
-        if time.monotonic() < self._analyse_at or not self.steps["analyse"].is_due():
-            return
-        began = time.monotonic()
+    def _do_at_leisure(self) -> None:
+        """Do what looks at much of the store, each on a beat of its own."""
 
         def analysed() -> bool:
             if self._store.last_batch() == self._analysed_batch:
                 return False
             corrected = settle(self._store).corrected
             analyse(self._store)
-            self._store.compact()
             self._analysed_batch = self._store.last_batch()
             return bool(corrected)
 
-        self._is_undecided |= bool(self.steps["analyse"].run(analysed))
-        took = time.monotonic() - began
-        self._analyse_at = time.monotonic() + max(self.config.cycle.analyse_seconds, took / _SLOW_SHARE)
+        def compacted() -> bool:
+            self._store.compact()
+            return False
+
+        self._beat("analyse", self.config.cycle.analyse_seconds, analysed)
+        self._beat("compact", _COMPACT_SECONDS, compacted)
+
+    def _beat(self, name: str, every_seconds: float, do: Callable[[], bool]) -> None:
+        """Do a slow step when its time has come; what it returns tells whether there is something to decide."""
+        step, began = self.steps[name], time.monotonic()
+        if began < self._next.setdefault(name, began + every_seconds) or not step.is_due():
+            return
+        self._is_undecided |= bool(step.run(do))
+        ended = time.monotonic()
+        self._next[name] = ended + max(every_seconds, (ended - began) / _SLOW_SHARE)
 
     def _is_unfinished(self) -> bool:
         return any(each.place.is_unfinished for each in self._arriving.places)
