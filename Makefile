@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are ./demo and ./test; the rest is for those who work on Whimbrel.
 LOCK = uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header
 
-.PHONY: latency soak demo test lint lock schemas bench bench-link crash fuzz
+.PHONY: demo test lint lock schemas bench bench-link bench-rebuild latency soak crash fuzz
 demo:
 	./demo
 test:
@@ -25,6 +25,9 @@ bench-link:
 crash:
 	tools/setup test
 	WHIMBREL_FAULTS=100 .venv/bin/python -m pytest -n 2 tests/faults tests/pipeline/test_ingest.py -k "killed or sync"
+bench-rebuild:
+	tools/setup test
+	.venv/bin/python bench/rebuild.py
 latency:
 	tools/setup test
 	PYTHONPATH=. .venv/bin/python bench/latency.py

@@ -9,7 +9,8 @@ share of the minutes, and what it leaves goes to the next ones.
 
 Sections: null (`linked` at any of 26 weekly looks where there is no link), looks (one pass against weekly calls, equal
 bit for bit), against ("evidence against", false and true), power, efficiency (units for 80 % power over those of the
-exact test), calibration (on the second generator), placebo, many (e-BH over 50 x 200 pairs), lines (through text and
+exact test), calibration (on the second generator), placebo,
+shipped (placebos on the mail that ships), many (e-BH over 50 x 200 pairs), lines (through text and
 the command line), size (seconds and memory), huge (100 M observations; only where it is asked for: half an hour).
 """
 
@@ -53,6 +54,16 @@ LINKED_WORLDS: Final = (
     "linked-every-confounder",
     "linked-rented-bundle",
 )
+SHIPPED: Final = "shipped-mail"  # no world: observations of real mail
+SHIPPED_DRAWS: Final = (
+    ("random infected=0.1 network=24", _OFTENER),
+    ("random infected=1 network=24", _OFTENER),
+    ("random infected=1 network=8", _OFTENER),
+    ("planted infected=1 network=24 share=1", 1),
+    ("planted infected=1 network=8 share=1", 1),
+    ("planted infected=1 network=8 share=0.5", 1),
+    ("planted infected=1 network=8 share=0.25", 1),
+)
 
 
 class Section(NamedTuple):
@@ -72,6 +83,7 @@ SECTIONS: Final = {
     "efficiency": Section(200, 0.04, pack=10),
     "calibration": Section(60, 0.03, pack=4),
     "placebo": Section(100, 0.04, pack=4),
+    "shipped": Section(500, 0.03, pack=20),
     "many": Section(200, 0.12),
     "lines": Section(10, 0.03),
     "size": Section(1, 0.02, processes=1),
@@ -114,6 +126,8 @@ def points(section: str) -> Iterator[tuple[str, str, int]]:
     elif section == "placebo":
         kinds = ("campaigns_swapped", "dates_shifted")
         yield from ((world, kind, 1) for world in LINKED_WORLDS for kind in kinds)
+    elif section == "shipped":
+        yield from ((SHIPPED, settings, often) for settings, often in SHIPPED_DRAWS)
     elif section == "many":
         yield "many-pairs", "", 1
     elif section == "size":

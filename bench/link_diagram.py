@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from bench.link_tables import calibration_of, interval
+from bench.link_bounds import interval
+from bench.link_tables import calibration_of
 
 BINS: Final = 10
 _SIDE: Final = 320  # of the square, in pixels

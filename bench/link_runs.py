@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from bench.link_efficiency import exact_p
 from bench.link_lines import by_command_line
 from bench.link_packs import Run, tabulate
+from bench.link_shipped import draw, end_of_mail, told_of_mail
 from bench.link_size import measure
 from bench.second_generator import START_SECONDS, Truth
 from bench.second_generator import generate as generate_second
@@ -73,6 +74,8 @@ def _end(task: Task) -> datetime:
     if task.section == "calibration":
         start = datetime.fromtimestamp(START_SECONDS, UTC)
         return start + timedelta(weeks=_SECOND_WEEKS, hours=Settings().grace_hours)
+    if task.section == "shipped":
+        return end_of_mail()
     return end_of(world_of(task, skip=int(task.section == "placebo")), Settings())
 
 
@@ -237,6 +240,10 @@ def _broken(task: Task) -> pa.Table:
     return broken.to_pyarrow()
 
 
+def _of_mail(task: Task, tables: Run, _observations: pa.Table) -> Result:
+    return told_of_mail(task.settings, task.seed, tables.evidence(Settings()))
+
+
 def _many(task: Task) -> Result:
     """Judge all pairs of a world; count those found, by truth."""
     settings = Settings()
@@ -280,6 +287,7 @@ _PACKED: Final[dict[str, tuple[Callable[[Task], pa.Table], Callable[[Task, Run, 
     "efficiency": (_observed, _efficiency),
     "calibration": (_second, _calibration),
     "placebo": (_broken, _final),
+    "shipped": (lambda task: draw(task.settings, task.seed), _of_mail),
 }
 _ALONE: Final[dict[str, Callable[[Task], Result]]] = {
     "looks": _looks,

@@ -5,36 +5,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
+from bench.link_bounds import interval, lower, upper
 from bench.link_efficiency import ratio_of_units
+from bench.link_shipped import shipped_rows
 from scipy import stats
 
 from whimbrel.analysis.links import Settings
 
 Line = dict[str, Any]
 LINKED: Final = frozenset({"linked", "strongly linked"})
-_LEVEL = 0.95
 _SMALL = 0.05  # p-values below this are a simple test's "linked"
 _BINS = 10
-
-
-def upper(count: int, runs: int) -> float:
-    """Return the one-sided upper 95 % Clopper-Pearson bound."""
-    return 1.0 if count >= runs else float(stats.beta.ppf(_LEVEL, count + 1, runs - count))
-
-
-def lower(count: int, runs: int) -> float:
-    """Return the one-sided lower 95 % Clopper-Pearson bound."""
-    return 0.0 if count == 0 else float(stats.beta.ppf(1 - _LEVEL, count, runs - count + 1))
-
-
-def interval(count: int, runs: int) -> tuple[float, float]:
-    """Return the two-sided 95 % Clopper-Pearson interval."""
-    if runs == 0:
-        return 0.0, 1.0
-    tail = (1 - _LEVEL) / 2
-    low = 0.0 if count == 0 else float(stats.beta.ppf(tail, count, runs - count + 1))
-    high = 1.0 if count == runs else float(stats.beta.ppf(1 - tail, count + 1, runs - count))
-    return low, high
 
 
 def tables(lines: Sequence[Line]) -> str:
@@ -262,6 +243,11 @@ def _placebo(lines: Sequence[Line]) -> str:
     return _lay(["placebo", "world", "runs", "linked", "upper", "ratio"], rows, "upper: one-sided Clopper-Pearson.")
 
 
+def _shipped(lines: Sequence[Line]) -> str:
+    head, rows, notes = shipped_rows({settings: runs for (_, settings), runs in _points(lines).items()}, _two_sided)
+    return _lay(head, rows, notes)
+
+
 def _many(lines: Sequence[Line]) -> str:
     runs = [line["result"] for line in lines]
     n = len(runs)
@@ -304,6 +290,7 @@ _TABLES: Final[dict[str, Callable[[Sequence[Line]], str]]] = {
     "efficiency": _efficiency,
     "calibration": _calibration,
     "placebo": _placebo,
+    "shipped": _shipped,
     "many": _many,
     "lines": _lines,
     "size": _size,

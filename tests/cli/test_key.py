@@ -39,6 +39,9 @@ def test_a_store_with_a_key_signs_by_itself(tmp_path: Path) -> None:
     assert run("key", "retire", old["id"], data=tmp_path).code == 0
     (told,) = run("publish", "--json", data=tmp_path).rows()
     assert told["signed_by"] == [new["id"]]
+    (status,) = run("status", "--json", data=tmp_path).rows()
+    assert status["snapshot"]["signatures"] == [new["id"]]
+    assert f"signed by {new['id']}" in run("status", data=tmp_path).out
     (tmp_path / "signing.key").chmod(0o644)
     refused(run("publish", data=tmp_path), "can be read by others")
 

@@ -69,6 +69,48 @@ def test_one_pair_and_its_picture(world: Path, tmp_path: Path) -> None:
     ET.fromstring(quiet.read_text())
 
 
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with what an operator would know of the world."""
+    folder = tmp_path_factory.mktemp("told")
+    files = ("--as-table", folder / "as.txt", "--leases", folder / "leases.txt", "--out", folder / "demo.jsonl")
+    assert run("simulate", ROOT / "worlds" / "demo.toml", *files, data=folder).code == 0
+    return folder
+
+
+def test_tables_and_leases_are_read_and_what_they_hold_is_said(world: Path, told: Path) -> None:
+    options = ("--as-table", told / "as.txt", "--as-table-first", "--leases", told / "leases.txt")
+    ran = run("links", "--verdict", "linked", "--json", *options, data=world)
+    (linked,) = ran.rows()
+    assert (linked["family"], linked["campaign"]) == ("family-01", "campaign-001")
+    assert [line.partition(": ")[0] for line in ran.err.splitlines()] == [
+        str(told / "as.txt"),
+        str(told / "leases.txt"),
+    ]
+    pair = run("link", "family-01", "campaign-001", "--json", *options, data=world)
+    assert pair.rows()[0]["verdicts"][1]["e_value"] == linked["e_value"]
+    assert pair.err == ran.err
+
+
+def test_files_that_make_no_sense_are_refused(world: Path, told: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.txt"
+    bad.write_text("10.0.0.1 2003-08-18T00:00:00Z -\n10.0.0.1 2003-08-19T00:00:00Z -\n")
+    refused(run("links", "--leases", bad, data=world), f"{bad}: line 2", "line 1", "end one")
+    refused(run("links", "--as-table", bad, data=world), f"{bad}: line 1", "is no address")
+    refused(run("links", "--as-table", tmp_path / "none", data=world), "cannot be read", "check the path")
+    refused(run("links", "--as-table-first", data=world), "--as-table-first", "--as-table FILE")
+    refused(run("link", "family-01", "campaign-001", "--leases", told / "as.txt", data=world), "line 1", "holder")
+    cut = tmp_path / "cut.mmdb"
+    cut.write_bytes(b"\x00" * 64 + b"\xab\xcd\xefMaxMind.com")
+    refused(run("links", "--as-table", cut, data=world), "damaged MMDB", "fetch the file again")
+
+
+def test_one_pair_as_json(world: Path) -> None:
+    (told,) = run("link", "family-01", "campaign-001", "--json", data=world).rows()
+    assert [row["claim"] for row in told["verdicts"]] == ["L1", "L2", "L3", "L4"]
+    assert told["controls_z"] > told["controls_threshold"]
+
+
 def test_what_was_never_seen_is_said(world: Path, tmp_path: Path) -> None:
     refused(run("link", "nobody", "campaign-001", data=world), "nobody", "whimbrel links")
     refused(run("link", "family-01", "campaign-001", "--picture", tmp_path / "a.gif", data=world), ".svg or .png")

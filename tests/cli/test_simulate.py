@@ -7,6 +7,8 @@ from click.testing import CliRunner
 
 from whimbrel.cli.commands import main
 from whimbrel.cli.simulate import command
+from whimbrel.lookups.leases import read_leases
+from whimbrel.lookups.networks import open_table
 from whimbrel.sensors.observed import read_observations
 
 WORLD = "weeks = 2\nunits = 30\nfamilies = 3\nnetworks = 40\nbase_rate = 0.3\nodds_ratio = 3\n"
@@ -43,6 +45,15 @@ def test_observations_and_truth_can_be_had_at_once(world: str, tmp_path: Path) -
     told = CliRunner().invoke(command, [world, "--truth", "--out", str(out)])
     assert len(told.stdout.splitlines()) == 3 * 4
     assert out.stat().st_size > 10_000
+
+
+def test_what_an_operator_would_know_is_written_beside(world: str, tmp_path: Path) -> None:
+    out, table, leases = (tmp_path / name for name in ("out.jsonl", "as.txt", "leases.txt"))
+    options = ["--as-table", str(table), "--leases", str(leases), "--set", "churn=1"]
+    assert CliRunner().invoke(command, [world, "--out", str(out), *options]).exit_code == 0
+    assert out.read_bytes() == CliRunner().invoke(command, [world, "--set", "churn=1"]).stdout_bytes
+    assert open_table(table).notes == ["60 networks"]
+    assert read_leases(leases).table.num_rows > 100
 
 
 def test_a_bad_setting_is_one_line_and_exit_code_2(world: str, capsys: pytest.CaptureFixture[str]) -> None:

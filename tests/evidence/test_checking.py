@@ -60,6 +60,13 @@ def rewrite(folder: Path, kind: str, change: Callable[[pa.Table], pa.Table]) -> 
     return path
 
 
+def test_a_folder_may_have_any_name(folder: Path, tmp_path: Path) -> None:
+    odd = folder.rename(tmp_path / "50% of?it #1")
+    assert found(odd) == []
+    (odd / "manifest.sqlite").write_bytes(b"no database at all" * 300)
+    assert "is damaged" in one(odd).problem
+
+
 def test_a_sound_store_has_no_findings(folder: Path) -> None:
     assert found(folder) == []
     with Evidence.open(folder.parent, write=True) as store:

@@ -15,6 +15,7 @@ import pytest
 
 from whimbrel.errors import StoreError
 from whimbrel.evidence import Evidence
+from whimbrel.evidence.manifest import VERSION
 from whimbrel.model.columns import FACTS, OBSERVATIONS
 
 Append = Callable[..., dict[str, int]]
@@ -108,6 +109,28 @@ def test_a_store_of_another_version_is_refused(data_dir: Path) -> None:
     for write in (False, True):
         with pytest.raises(StoreError, match=r"manifest\.sqlite has schema version 1\.999.*ingest again"):
             Evidence.open(data_dir, write=write)
+
+
+def test_a_store_of_the_earlier_layout_is_read_and_brought_up_to_date(
+    data_dir: Path, made: Any, append: Append
+) -> None:
+    with Evidence.open(data_dir, write=True) as store:
+        append(store, range(5))
+        with store.batch("corrects") as batch:
+            batch.correct(made.observations([9], supersedes=made.id(1)), [made.id(2)])
+    path = data_dir / "evidence" / "manifest.sqlite"
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE corrections")
+    db.execute("UPDATE store SET value = ? WHERE key = 'version'", (VERSION.replace("2.", "1.", 1),))
+    db.commit()
+    db.close()
+    superseded = sorted([(made.id(1), 0, False), (made.id(2), 0, False)])
+    for write in (False, True):
+        with Evidence.open(data_dir, write=write) as store:
+            assert store.observations().num_rows == 4
+            assert store._manifest.corrections(1) == superseded
+    with Evidence.open(data_dir) as store:
+        assert store._manifest._version() == VERSION
 
 
 def test_reading_where_nothing_is_stored_is_refused(data_dir: Path) -> None:

@@ -117,8 +117,8 @@ def test_a_damaged_ledger_is_told(store: Path, damage: Callable[[Path], None]) -
     assert "is damaged" in finding.problem
 
 
-def test_a_ledger_of_another_version_is_told(store: Path) -> None:
-    execute(store / "ledger.sqlite", "UPDATE mark SET ledger_version = 99")
+def test_a_ledger_of_a_newer_version_is_told(store: Path) -> None:
+    execute(store / "ledger.sqlite", "UPDATE alembic_version SET version_num = '99'")
     assert "version 99" in one(store).problem
 
 

@@ -1,5 +1,6 @@
 """The link test over a store: its state grows, is kept, and is what a replay of everything gives."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from tests.pipeline.stores import ingested
 from whimbrel.errors import ConfigError, StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.pipeline import link as module
-from whimbrel.pipeline.link import link, links
+from whimbrel.pipeline.link import Files, link, links
 from whimbrel.pipeline.observe import observe
-from whimbrel.worlds import batches, read_world, to_lines
+from whimbrel.worlds import as_table, batches, leases, read_world, to_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -128,6 +129,93 @@ def test_campaigns_of_mail_are_those_that_messages_are_members_of(tmp_path: Path
     assert len({row["campaign"] for row in rows}) == 1
     assert {row["campaign_basis"] for row in rows} == {"url"}
     assert links(tmp_path / "store", NOW).num_rows == 0  # no family was ever seen
+
+
+@pytest.fixture(scope="module")
+def unnamed(weeks: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same world, of which no observation says the network."""
+    data_dir = tmp_path_factory.mktemp("unnamed") / "store"
+    observed(data_dir, re.sub(rb',"(asn":[0-9]+|prefix":"[^"]+")', b"", b"".join(weeks)))
+    return data_dir
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the world's true AS table."""
+    path = tmp_path_factory.mktemp("table") / "as.txt"
+    path.write_text("".join(as_table(read_world(ROOT / "worlds" / "demo.toml"), 1)))
+    return path
+
+
+def test_the_table_gives_the_verdicts_that_the_column_gives(store: Path, unnamed: Path, table: Path) -> None:
+    said: list[str] = []
+    told = links(unnamed, NOW, files=Files((table,), say=said.append))
+    assert told.equals(links(store, NOW))
+    assert not told.equals(links(unnamed, NOW))
+    (line,) = said
+    assert re.fullmatch(rf"{table}: 220 networks; knows ([0-9,]+) of \1 hosts seen", line)
+
+
+def test_two_tables_are_asked_in_order(store: Path, unnamed: Path, table: Path, tmp_path: Path) -> None:
+    lines = table.read_text().splitlines(keepends=True)
+    half, said = tmp_path / "half.txt", list[str]()
+    half.write_text("".join(lines[:20]))
+    assert links(unnamed, NOW, files=Files((half, table), say=said.append)).equals(links(store, NOW))
+    assert [line.partition(":")[0] for line in said] == [str(half), str(table)]
+
+
+def test_a_false_table_counts_only_where_it_is_first(store: Path, unnamed: Path, tmp_path: Path) -> None:
+    false = tmp_path / "false.txt"
+    false.write_text("0.0.0.0/0 64500\n")
+    expected = links(store, NOW)
+    assert links(store, NOW, files=Files((false,))).equals(expected)
+    misled = links(store, NOW, files=Files((false,), table_first=True))
+    assert misled.equals(links(unnamed, NOW, files=Files((false,))))  # as if no observation had said anything else
+    assert not misled.equals(expected)
+
+
+def test_a_state_made_with_other_files_is_replayed(store: Path, table: Path, tmp_path: Path) -> None:
+    def kept(files: Files) -> str:
+        links(store, NOW, files=files)
+        with Evidence.open(store) as opened:
+            return opened.recall("link state") or ""
+
+    prefixes = tmp_path / "prefixes.txt"
+    prefixes.write_text("10.0.0.0/12\n")
+    expected = links(store, NOW)
+    told = tmp_path / "leases.txt"
+    told.write_text("".join(leases(read_world(ROOT / "worlds" / "demo.toml"), 1)))
+    every = [Files(), Files((prefixes,)), Files((prefixes,), table_first=True), Files((table,)), Files(leases=told)]
+    assert len({kept(files) for files in every}) == len(every)
+    copy = tmp_path / "copy.txt"
+    copy.write_bytes(told.read_bytes())
+    before = kept(Files(leases=told))
+    assert kept(Files(leases=copy)) == before  # what counts is what a file says
+    assert links(store, NOW).equals(expected)
+
+
+def test_a_pair_in_full_by_files(store: Path, table: Path) -> None:
+    whole = links(store, NOW, files=Files((table,), table_first=True)).to_pylist()
+    told = link(store, NOW, "family-01", "campaign-001", files=Files((table,), table_first=True))
+    (row,) = (row for row in told.verdicts if row["claim"] == "L2")
+    (same,) = (
+        row for row in whole if (row["family"], row["campaign"], row["claim"]) == ("family-01", "campaign-001", "L2")
+    )
+    assert row["e_value"] == same["e_value"]
+
+
+def test_a_file_that_makes_no_sense_leaves_the_state_as_it_was(store: Path, tmp_path: Path) -> None:
+    links(store, NOW)
+    bad = tmp_path / "bad.txt"
+    bad.write_text("10.0.0.0/24 64500\n10.0.0.1/24 64500\n")
+    with Evidence.open(store) as opened:
+        before = opened.recall("link state")
+    with pytest.raises(ConfigError, match=r"bad\.txt: line 2"):
+        links(store, NOW, files=Files((bad,)))
+    with pytest.raises(ConfigError, match=r"bad\.txt: line 1"):
+        link(store, NOW, "family-01", "campaign-001", files=Files(leases=bad))
+    with Evidence.open(store) as opened:
+        assert opened.recall("link state") == before
 
 
 def test_without_a_store_it_says_so(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from tests.pipeline.stores import ingested
 
 from whimbrel.errors import ConfigError, StoreError
 from whimbrel.pipeline.publish import Published, publish
-from whimbrel.pipeline.views import listings
+from whimbrel.pipeline.views import listings, listings_at
+from whimbrel.publishing import TEXTS, build_snapshot
 from whimbrel.wire.snapshot import Snapshot
 
 TEST_ENTRIES = 7  # 127.0.0.N, one a code
@@ -41,6 +42,37 @@ def test_the_moments_differ(undisturbed: Undisturbed) -> None:
     counts = [len(listings(undisturbed.data_dir, day(days))) for days in (20, 45, 70)]
     assert len(set(counts)) == 3
     assert max(counts) > 50
+
+
+def test_what_was_published_is_the_list_of_its_moment_whatever_came_in_later(
+    tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    """Built anew from `listings --at`, every snapshot is the same file, bit for bit."""
+    store, kept = tmp_path / "store", []
+    for number, (path, days) in enumerate(zip(undisturbed.paths, (25, 40, 41, 55, 70, 70, 71), strict=True)):
+        ingested(store, [path], labels=undisturbed.labels, now=day(days))
+        for hours in (0, 7):
+            out, at = tmp_path / f"list-{number}-{hours}", day(days + hours / 24)
+            done = published(store, out, now=at)
+            kept.append((done, at, out.read_bytes()))
+    moments = {at for _, at, _ in kept}
+    assert len({done.listings for done, _, _ in kept}) > 2
+    assert any(len(listings_at(store, at)) != len(listings(store, at)) for at in moments)
+    for done, at, data in kept:
+        if done is not next(each for each, when, _ in reversed(kept) if when == at):
+            continue  # of two of one moment it is the later one
+        again = build_snapshot(
+            listings_at(store, at),
+            zone="bl.example",
+            serial=done.serial,
+            born=at,
+            expires=at + timedelta(hours=2),
+            texts=TEXTS,
+            servers=("ns.example",),
+            mailbox=None,
+            demo=False,
+        )
+        assert again == data, at
 
 
 def test_a_serial_always_rises(tmp_path: Path, undisturbed: Undisturbed) -> None:

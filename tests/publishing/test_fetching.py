@@ -2,15 +2,22 @@
 
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from tests.websites import publishing, sending, site
 
 from whimbrel.errors import ConfigError, UpstreamError
@@ -260,3 +267,42 @@ def test_an_https_server_without_a_good_certificate_is_refused() -> None:
 
     with talking(talk) as url, pytest.raises(UpstreamError, match="cannot be fetched"):
         source_of(url.replace("http:", "https:")).fetch()
+
+
+def test_over_https_with_a_certificate_that_the_machine_trusts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same list, over TLS; the certificate is the machine's business (here: SSL_CERT_FILE), as for any client."""
+    certificate, key = certified(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def talk(theirs: socket.socket) -> None:
+        with context.wrap_socket(theirs, server_side=True) as secure:
+            secure.recv(4_096)
+            secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlist")
+
+    with talking(talk) as url:
+        source = source_of(url.replace("http:", "https:"))
+        with pytest.raises(UpstreamError, match="certificate verify failed"):
+            source.fetch()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert source.fetch() == b"list"
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate of 127.0.0.1 that signs itself; return its file and its key's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder / "certificate.pem", folder / "key.pem"

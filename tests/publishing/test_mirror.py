@@ -125,6 +125,10 @@ def test_a_demo_is_not_for_strangers(source: Path, mirror_of: MakeMirror) -> Non
     with pytest.raises(SnapshotError, match="a demo's list"):
         mirror_of(source.parent, takes_demo=False).look()
     assert mirror_of(source.parent).look() is not None
+    assert mirror_of(source.parent).held() is not None
+    assert mirror_of(source.parent, takes_demo=False).held() is None  # kept for nobody to serve, it stays unserved
+    with pytest.raises(SnapshotError, match="a demo's list"):
+        mirror_of(source.parent, takes_demo=False).look()
 
 
 def test_over_http_only_what_is_new_is_sent(source: Path, mirror_of: MakeMirror) -> None:

@@ -13,7 +13,7 @@ from whimbrel.pipeline.checking import check, is_sound
 _EPILOG = """\b
 Examples:
   whimbrel check
-  whimbrel check --json --data /backups/whimbrel/latest
+  whimbrel check --json --data /backups/whimbrel/20260101T030000.000Z
 """
 
 

@@ -24,6 +24,9 @@ COMMANDS = {
     "links": "Test which families of worms and which campaigns are connected.",
     "link": "Test one family and one campaign, and show everything behind the verdict.",
     "status": "Say what the store holds.",
+    "remove": "Ask for the removal of a listing: free, and at once for a first one.",
+    "allow": "Never list a network; alone: list what is allowed.",
+    "rebuild": "Make list and working state again from what was recorded, and compare.",
     "publish": "Write the snapshot that name servers serve.",
     "export": "Write the list for other programs: rbldnsd, RPZ, firewalls, Postfix, STIX, MISP.",
     "serve": "Answer DNS queries from the snapshot.",
@@ -32,6 +35,8 @@ COMMANDS = {
     "check": "Read all of a store and say what is wrong with it.",
     "run": "Watch, read, decide, publish and answer, until told to end.",
     "config": "Check a settings file, or show the settings.",
+    "backup": "Copy a store, as it is at one moment, while it is in use.",
+    "restore": "Put a store back from a backup.",
     "simulate": "Make observations of a simulated world with planted truth.",
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from whimbrel.cli.options import data_option, json_option, now_option
+from whimbrel.cli.options import data_option, json_option, now_option, outside_files, outside_options
 from whimbrel.cli.output import print_json
 from whimbrel.errors import ConfigError
 
@@ -19,6 +19,7 @@ Examples:
   whimbrel link sobig C0217f882e6332672
   whimbrel link family-01 campaign-001 --picture pair.svg
   whimbrel link family-01 campaign-001 --json
+  whimbrel link family-01 campaign-001 --as-table prefixes.txt --as-table-first
 """
 
 _CLAIMS = {
@@ -38,16 +39,28 @@ _CLAIMS = {
     metavar="FILE.svg|png",
     help="Also draw it: effects, negative controls, evidence over time.",
 )
+@outside_options
 @now_option
 @data_option
 @json_option
-def command(family: str, campaign: str, picture: Path | None, now: datetime, data_dir: Path, as_json: bool) -> None:
+def command(
+    family: str,
+    campaign: str,
+    picture: Path | None,
+    as_tables: tuple[Path, ...],
+    as_table_first: bool,
+    leases: Path | None,
+    now: datetime,
+    data_dir: Path,
+    as_json: bool,
+) -> None:
     """Test one FAMILY against one CAMPAIGN, asked about alone, and show everything behind the verdicts."""
     from whimbrel.pipeline.link import link  # noqa: PLC0415  --help needs no statistics
 
     if picture is not None and picture.suffix not in {".svg", ".png"}:
         raise ConfigError(f"{picture}: a picture is .svg or .png; name it so")
-    told = link(data_dir, now, family, campaign)
+    files = outside_files(as_tables, leases, as_table_first=as_table_first)
+    told = link(data_dir, now, family, campaign, files=files)
     if picture is not None:
         _draw(told, picture)
     if as_json:

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from whimbrel.cli.options import data_option, json_option, now_option, table_options
+from whimbrel.cli.options import (
+    data_option,
+    json_option,
+    now_option,
+    outside_files,
+    outside_options,
+    table_options,
+)
 from whimbrel.cli.output import Column, print_rows, ranked
 
 _EPILOG = """\b
@@ -18,6 +25,7 @@ Examples:
   whimbrel links --matrix
   whimbrel links --claim L2 --verdict linked --json
   whimbrel links --family sobig --csv > sobig.csv
+  whimbrel links --as-table ip2asn-v4.tsv --leases leases.txt
 What the words mean, and what is not claimed: docs/link.md.
 """
 
@@ -57,6 +65,7 @@ _NO_PAIR = (
 @click.option("--verdict", type=click.Choice(_VERDICTS), help="Only this verdict.")
 @click.option("--matrix", is_flag=True, help="A table of families by campaigns: verdict and odds ratio.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a heading line.")
+@outside_options
 @table_options("e_value", _SORTS)
 @now_option
 @data_option
@@ -68,6 +77,9 @@ def command(
     verdict: str | None,
     matrix: bool,
     as_csv: bool,
+    as_tables: tuple[Path, ...],
+    as_table_first: bool,
+    leases: Path | None,
     sort: str,
     ascending: bool,
     limit: int,
@@ -81,8 +93,9 @@ def command(
     """
     from whimbrel.pipeline.link import links  # noqa: PLC0415  --help needs no statistics
 
+    files = outside_files(as_tables, leases, as_table_first=as_table_first)
     wanted = {"family": family, "campaign": campaign, "verdict": verdict, "claim": None if claim == "all" else claim}
-    table = links(data_dir, now)
+    table = links(data_dir, now, files=files)
     if not table.num_rows:
         click.echo(_NO_PAIR, err=True)
     rows = [row for row in table.to_pylist() if all(value in (None, row[name]) for name, value in wanted.items())]

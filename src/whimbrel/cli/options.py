@@ -10,6 +10,7 @@ import click
 from whimbrel.errors import ConfigError
 
 if TYPE_CHECKING:
+    from whimbrel.pipeline.link import Files
     from whimbrel.wire.snapshot import PublicKey
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -127,3 +128,29 @@ def table_options(default_sort: str, sorts: tuple[str, ...]) -> Callable[[_Funct
         return sort(ascending(limit(function)))
 
     return decorate
+
+
+def outside_options(function: _Function) -> _Function:
+    """Add `--as-table FILE`, `--as-table-first` and `--leases FILE`, for `outside_files`."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    leases = click.option("--leases", type=file, help="Who held which address when: lines `host since until [holder]`.")
+    first = click.option(
+        "--as-table-first", is_flag=True, help="Where a table knows a host it counts, whatever observations say."
+    )
+    table = click.option(
+        "--as-table",
+        "as_tables",
+        type=file,
+        multiple=True,
+        help="AS or prefixes (text or MMDB), for hosts of which no observation says them; may be repeated.",
+    )
+    return table(first(leases(function)))
+
+
+def outside_files(as_tables: tuple[Path, ...], leases: Path | None, *, as_table_first: bool) -> "Files":
+    """Return the files that `outside_options` name; what is to be said of them goes to standard error."""
+    from whimbrel.pipeline.link import Files  # noqa: PLC0415  --help needs no statistics
+
+    if as_table_first and not as_tables:
+        raise ConfigError("--as-table-first without a table; name one with --as-table FILE")
+    return Files(as_tables, leases, as_table_first, lambda text: click.echo(text, err=True))

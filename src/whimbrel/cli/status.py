@@ -75,4 +75,5 @@ def _snapshot(snapshot: dict[str, Any] | None) -> str:
         return str(snapshot["problem"])
     left = snapshot["expires_in_seconds"] / 3600
     ends = f"expires in {left:,.1f} h" if left > 0 else f"expired {-left:,.1f} h ago; publish anew"
-    return f"{snapshot['zone']}, serial {snapshot['serial']}, {snapshot['entries']:,} entries, {ends}"
+    signed = f"signed by {' and '.join(snapshot['signatures'])}" if snapshot["signatures"] else "not signed"
+    return f"{snapshot['zone']}, serial {snapshot['serial']}, {snapshot['entries']:,} entries, {signed}, {ends}"

@@ -45,7 +45,7 @@ class Batch:
         if new.num_rows:
             corrected = new.column("supersedes").drop_null().to_pylist()
             with storing(self._manifest.path):
-                self._manifest.supersede(corrected)
+                self._manifest.supersede(corrected, self.number)
         return int(new.num_rows)
 
     def correct(self, table: pa.Table, withdrawn: Sequence[bytes]) -> int:
@@ -54,8 +54,9 @@ class Batch:
         A correction whose id is known is what stood before an earlier correction: it stands again, and is not new.
         """
         with storing(self._manifest.path):
-            self._manifest.reinstate(table.column(ID_COLUMN["observations"]).to_pylist())
-            self._manifest.supersede([*withdrawn, *table.column("supersedes").drop_null().to_pylist()])
+            self._manifest.reinstate(table.column(ID_COLUMN["observations"]).to_pylist(), self.number)
+            corrected = [*withdrawn, *table.column("supersedes").drop_null().to_pylist()]
+            self._manifest.supersede(corrected, self.number)
         return int(self._append("observations", in_schema(table, OBSERVATIONS)).num_rows)
 
     def facts(self, table: pa.Table) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from whimbrel.errors import StoreError
 from whimbrel.evidence.derived import DERIVED_FOLDER
-from whimbrel.evidence.files import in_schema, read_ipc, storing
+from whimbrel.evidence.files import in_schema, read_ipc, reading_database, storing
 from whimbrel.evidence.keys import KEY_FILE, read_keys
 from whimbrel.evidence.layout import ID_COLUMN, STORED
 from whimbrel.evidence.lock import LOCK_FILE
@@ -68,7 +68,7 @@ def check(folder: Path) -> Iterator[Finding]:
 def check_sqlite(path: Path) -> Iterator[Finding]:
     """Yield what SQLite itself finds wrong with a database."""
     try:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        db = reading_database(path)
         try:
             said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
         finally:

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import duckdb
 import pyarrow as pa
@@ -66,6 +67,11 @@ def _is_the_disks(error: Exception) -> bool:
         return True
     # DuckDB has no class of its own for a Parquet file that is none; what it says of one names the file or the format.
     return any(word in str(error) for word in (".parquet", "Parquet", "parquet", "ZSTD", "Snappy"))
+
+
+def reading_database(path: Path) -> sqlite3.Connection:
+    """Connect to a database for reading alone; a transaction begins when it is told to."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
 
 
 def fresh_name(stem: str) -> str:

@@ -23,8 +23,11 @@ MANIFEST_FILE = "manifest.sqlite"
 KINDS = ("observations", "facts")
 
 # The layout of this database itself; together with the columns' version it is the store's version.
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 VERSION = f"{_LAYOUT_VERSION}.{SCHEMA_VERSION}"
+
+# Layout 1 did not say when an observation was corrected; it is read as it is, and brought up to date for writing.
+_EARLIER_VERSION = f"1.{SCHEMA_VERSION}"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -50,6 +53,9 @@ CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE observations_ids (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE facts_ids (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE superseded (id BLOB PRIMARY KEY) WITHOUT ROWID;
+"""
+_CORRECTIONS = """
+CREATE TABLE corrections (number INTEGER PRIMARY KEY, id BLOB NOT NULL, batch INTEGER NOT NULL, stands INTEGER NOT NULL)
 """
 
 
@@ -134,18 +140,31 @@ class Manifest:
             self.db.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
             if not self.db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
                 self.db.execute("BEGIN IMMEDIATE")
-                for statement in _TABLES.split(";\n"):
+                for statement in [*_TABLES.split(";\n"), _CORRECTIONS]:
                     self.db.execute(statement)
                 self.db.execute("INSERT INTO store VALUES ('version', ?)", (VERSION,))
                 self.db.execute("COMMIT")
+            elif self._version() == _EARLIER_VERSION:
+                self._bring_up()
         else:
             self.db.execute("PRAGMA query_only=ON")
-        found = self.db.execute("SELECT value FROM store WHERE key = 'version'").fetchone()
-        if found is None or found[0] != VERSION:
+        found = self._version()
+        if found != VERSION and (write or found != _EARLIER_VERSION):
             raise StoreError(
-                f"{self.path} has schema version {found[0] if found else 'none'}, this Whimbrel needs {VERSION}: "
+                f"{self.path} has schema version {found or 'none'}, this Whimbrel needs {VERSION}: "
                 "use the Whimbrel that wrote it, or ingest again into a new data folder"
             )
+
+    def _version(self) -> str | None:
+        found = self.db.execute("SELECT value FROM store WHERE key = 'version'").fetchone()
+        return None if found is None else str(found[0])
+
+    def _bring_up(self) -> None:
+        """Enter what was corrected before corrections were dated as corrected from the first batch on."""
+        with self.transaction():
+            self.db.execute(_CORRECTIONS)
+            self.db.execute("INSERT INTO corrections (id, batch, stands) SELECT id, 0, 0 FROM superseded ORDER BY id")
+            self.db.execute("UPDATE store SET value = ? WHERE key = 'version'", (VERSION,))
 
     def close(self) -> None:
         """Close the database; an open transaction is rolled back."""
@@ -235,13 +254,30 @@ class Manifest:
         """Take the paths of deleted files off the list of dead ones."""
         self.db.executemany("DELETE FROM dead WHERE path = ?", [(path,) for path in paths])
 
-    def supersede(self, ids: Sequence[bytes]) -> None:
-        """Enter ids of observations that a later one corrects."""
+    def supersede(self, ids: Sequence[bytes], batch: int) -> None:
+        """Enter ids of observations that one of a batch corrects."""
         self.db.executemany("INSERT OR IGNORE INTO superseded VALUES (?)", [(each,) for each in ids])
+        self._note_corrections(ids, batch, stands=False)
 
-    def reinstate(self, ids: Sequence[bytes]) -> None:
-        """Let observations that were corrected stand again."""
-        self.db.executemany("DELETE FROM superseded WHERE id = ?", [(each,) for each in ids])
+    def reinstate(self, ids: Sequence[bytes], batch: int) -> None:
+        """Let observations that were corrected stand again, from a batch on."""
+        known = [each for each in ids if self._is_superseded(each)]
+        self.db.executemany("DELETE FROM superseded WHERE id = ?", [(each,) for each in known])
+        self._note_corrections(known, batch, stands=True)
+
+    def _is_superseded(self, observation_id: bytes) -> bool:
+        return self.db.execute("SELECT 1 FROM superseded WHERE id = ?", (observation_id,)).fetchone() is not None
+
+    def _note_corrections(self, ids: Sequence[bytes], batch: int, *, stands: bool) -> None:
+        rows = [(each, batch, stands) for each in ids]
+        self.db.executemany("INSERT INTO corrections (id, batch, stands) VALUES (?, ?, ?)", rows)
+
+    def corrections(self, up_to_batch: int) -> list[tuple[bytes, int, bool]]:
+        """Return (id, batch, whether it stands from there on) of every correction up to a batch, oldest first."""
+        sql = "SELECT id, batch, stands FROM corrections WHERE batch <= ? ORDER BY number"
+        if self._version() != VERSION:
+            sql = "SELECT id, 0, 0 FROM superseded WHERE 0 <= ?"
+        return [(each, batch, bool(stands)) for each, batch, stands in self.db.execute(sql, (up_to_batch,))]
 
     def superseded(self) -> list[bytes]:
         """Return the ids of observations that a later one corrects."""

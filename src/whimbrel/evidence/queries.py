@@ -96,12 +96,13 @@ class Queries:
         order: str = "",
         files: Sequence[LiveFile],
         without: Sequence[bytes] = (),
+        schema: pa.Schema | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Yield rows of one kind from the given files, batch by batch, in the kind's own schema.
+        """Yield rows of one kind from the given files, batch by batch, in the kind's own schema (or as stored).
 
         Observations whose ids are in `without` are left out.
         """
-        schema = SCHEMA[kind]
+        schema = schema or SCHEMA[kind]
         names = schema.names if columns is None else list(columns)
         wanted = pa.schema([schema.field(name) for name in names])
         if not files:

@@ -20,10 +20,12 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from whimbrel.evidence import compaction, derived
+from whimbrel.errors import StoreError
+from whimbrel.evidence import compaction, derived, extents
 from whimbrel.evidence.batch import Batch
 from whimbrel.evidence.compaction import CompactionReport
 from whimbrel.evidence.derived import DERIVED_FOLDER
+from whimbrel.evidence.extents import Extent
 from whimbrel.evidence.files import storing, sync_folder
 from whimbrel.evidence.keys import KEY_FILE, Keys
 from whimbrel.evidence.lock import WriteLock
@@ -33,6 +35,7 @@ from whimbrel.evidence.staging import STAGING_FOLDER, Staging, facts_table
 from whimbrel.model.reading import Reading
 
 STORE_FOLDER = "evidence"
+RESTORING = ".restoring"  # in the data folder, while a backup is being put in the place of what was there
 _NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -54,6 +57,8 @@ class Evidence:
         Raises StoreError where there is no store to read, another writer is at work, or the schema version differs.
         """
         folder = data_dir / STORE_FOLDER
+        if (data_dir / RESTORING).exists():
+            raise StoreError(f"a restore into {data_dir} has not ended: wait, or run `whimbrel restore --force` again")
         if not write:
             return cls(folder, Manifest(folder, write=False), None)
         with storing(folder, "make"):
@@ -210,6 +215,14 @@ class Evidence:
             files, without = self._manifest.files("observations"), self._manifest.superseded()
         files = [file for file in files if file.last_batch > after_batch or file.is_learned_after(decided_until)]
         return self._queries.in_order(conditions=conditions, parameters=parameters, files=files, without=without)
+
+    def in_order_of_runs(self, runs: Sequence[Extent], before: Extent) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what each of consecutive runs of decisions went over, as it stood then: (index of the run, rows).
+
+        Rows are those of `in_decision_order` for that run, without what was superseded by then.  `before` is how far
+        the run before the first one reached.
+        """
+        yield from extents.in_order_of_runs(self._queries, self._manifest, runs, before)
 
     def learned_after(self, at: datetime) -> int:
         """Count the observations learned after a moment."""

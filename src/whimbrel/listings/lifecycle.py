@@ -63,7 +63,23 @@ def ended(
     """End a listing: `expired` by itself or by new evidence, `removed` by a person or the allow list."""
     standing.state = change
     standing.until = at
+    if change == "removed":
+        standing.removed_at = at
     return _event(standing, target, at, actor, why=why, judged=judged, evidence=())
+
+
+def carried(standing: Standing, event: Event) -> None:
+    """Bring a standing to where a recorded event left it; events that change none (`refused`) leave it as it is."""
+    if event.change == "listed":
+        again = standing.state == "listed"
+        standing.since = standing.since if again else event.at
+        standing.times_listed += 0 if again else 1
+        standing.state, standing.code, standing.role, standing.until = "listed", event.code, event.role, event.until
+    elif event.change in {"expired", "removed"}:
+        standing.state, standing.until = event.change, event.at
+        standing.removed_at = event.at if event.change == "removed" else standing.removed_at
+    elif event.change == "candidate":
+        standing.state = "candidate"
 
 
 def term_after(times_listed: int, term_seconds: float, half_life_seconds: float) -> float:

@@ -13,7 +13,7 @@ What an observation weighs, if anything: `weighing.py`.
 
 import heapq
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from math import exp, log2
 from operator import itemgetter
@@ -35,6 +35,7 @@ from whimbrel.listings.state import (
     Mass,
     NetworkState,
     Seen,
+    Standing,
     remember,
     seconds_of,
 )
@@ -99,6 +100,8 @@ class Decider:
         # What comes late counts as what is left of it: last year's spam, learned today, lists nobody today.
         seen = min(now, seconds_of(row.seen_at))
         host = self._host(row, look)
+        if not worth.ham and _is_forgiven(host.standing, seen):
+            return events
         self._add(host, row.sensor, worth, now, seen)
         if not worth.ham:
             remember(host.evidence, row.id)
@@ -136,8 +139,53 @@ class Decider:
                 events.append(
                     lifecycle.ended(state.standing, target, self.clock, self.rule_version, change="removed", why=why)
                 )
-                self.touched.add(target)
+                self.forgive(target)
         return events
+
+    def forgive(self, target: str) -> None:
+        """Forget what bad mail was seen of a target that was removed: listing it again takes new evidence."""
+        state = self.hosts.get(target) or self.networks[target]
+        if isinstance(state, HostState):
+            for mass in state.sensors.values():
+                mass.spam = mass.reports = mass.hard = 0.0
+        else:
+            state.hosts.clear()
+            state.unnamed.clear()
+        state.evidence.clear()
+        self.touched.add(target)
+
+    def standing(self, target: str) -> Standing | None:
+        """Return where a target stands, or None where it was never seen."""
+        state: HostState | NetworkState | None = self.hosts.get(target) or self.networks.get(target)
+        return None if state is None else state.standing
+
+    def standings(self) -> Iterator[tuple[str, Standing]]:
+        """Yield every target and where it stands."""
+        for states in (self.hosts, self.networks):
+            for target, state in states.items():
+                yield target, state.standing
+
+    def carry(self, event: Event) -> None:
+        """Take over what was recorded, as if it had been decided here and now: people's word, or earlier rules'."""
+        self.clock = max(self.clock, event.at)
+        standing = self.standing(event.target)
+        if standing is None:
+            return
+        lifecycle.carried(standing, event)
+        self.touched.add(event.target)
+        if event.change == "removed":
+            self.forgive(event.target)
+        elif event.until is not None:
+            heapq.heappush(self._ends, (event.until, event.target))
+
+    def restore(self, target: str, standing: Standing) -> None:
+        """Put a target where the log says that it stands."""
+        state: HostState | NetworkState | None = self.hosts.get(target) or self.networks.get(target)
+        if state is not None:
+            state.standing = standing
+            self.touched.add(target)
+            if standing.state == "listed" and standing.until is not None:
+                heapq.heappush(self._ends, (standing.until, target))
 
     def is_allowed(self, target: str) -> bool:
         """Tell whether a target holds, or lies in, something that is never listed."""
@@ -250,7 +298,7 @@ class Decider:
         network.at = now
         if worth.ham:
             network.ham_at = max(seen, network.ham_at or seen)
-        elif worth.spam or worth.hard:
+        elif (worth.spam or worth.hard) and not _is_forgiven(network.standing, seen):
             network.hosts[host.host] = max(seen, network.hosts.pop(host.host, seen))
             if host.look.unnamed:
                 network.unnamed[host.host] = None
@@ -376,6 +424,26 @@ class Decider:
     def _tau(self, look: Look) -> float:
         dynamic = look.assignment == "dynamic"
         return self.settings.dynamic_tau_seconds if dynamic else self.settings.static_tau_seconds
+
+
+def same_state(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> bool:
+    """Tell whether rows of `Decider.dumps` say the same, though a program of another version may have written some."""
+    return one.keys() == other.keys() and all(
+        value == other[key] or _decoded(key, value) == _decoded(key, other[key]) for key, value in one.items()
+    )
+
+
+def _decoded(key: str, value: bytes) -> object:
+    decode = {"host": _HOST, "network": _NETWORK, "group": _TALLY}.get(key.partition(" ")[0], _CLOCK)
+    try:
+        return decode(value)
+    except msgspec.MsgspecError:
+        return value
+
+
+def _is_forgiven(standing: Standing, seen: float) -> bool:
+    """Tell whether what was seen then lies before a removal, and counts no more."""
+    return standing.removed_at is not None and seen <= seconds_of(standing.removed_at)
 
 
 def _what_network(network: NetworkState, spamming: int, *, unnamed: bool) -> tuple[Code, Role, str]:

@@ -14,7 +14,7 @@ import msgspec
 
 DAY_SECONDS: Final = 86_400.0
 
-RULES: Final = 2  # the version of the rules themselves; settings add their own digest
+RULES: Final = 3  # the version of the rules themselves; settings add their own digest
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,6 +71,7 @@ class Standing(msgspec.Struct, array_like=True):
     since: datetime | None = None
     until: datetime | None = None
     times_listed: int = 0
+    removed_at: datetime | None = None  # by a person; bad mail seen up to then counts no more
 
 
 class HostState(msgspec.Struct, array_like=True):

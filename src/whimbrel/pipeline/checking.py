@@ -9,7 +9,7 @@ from whimbrel.errors import SnapshotError, StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.evidence.checking import RESTORE, Finding, check_sqlite
 from whimbrel.evidence.checking import check as check_evidence
-from whimbrel.evidence.store import STORE_FOLDER
+from whimbrel.evidence.store import RESTORING, STORE_FOLDER
 from whimbrel.listings.ledger import Ledger, replayed
 from whimbrel.pipeline.places import LEDGER_URL_FILE, ledger_place, signing_key_path, snapshot_path
 from whimbrel.publishing import signing
@@ -24,6 +24,10 @@ def check(data_dir: Path, now: datetime | None) -> list[Finding]:
 
     Raises StoreError where there is no store at all.
     """
+    if (data_dir / RESTORING).exists():
+        return [
+            Finding("wrong", RESTORING, "a restore has not ended", "wait, or run it again: whimbrel restore --force")
+        ]
     if not (data_dir / STORE_FOLDER).is_dir():
         raise StoreError(f"there is no evidence in {data_dir}: ingest some first, or name another data folder")
     evidence = [each._replace(place=f"{STORE_FOLDER}/{each.place}") for each in check_evidence(data_dir / STORE_FOLDER)]

@@ -11,7 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
-from whimbrel.errors import ConfigError
+import msgspec
+from msgspec.structs import replace
+
+from whimbrel.errors import ConfigError, StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger, LedgerMovedError
 from whimbrel.listings.policy import Decider
@@ -103,7 +106,7 @@ class Deciding:
 
         Time does not go back: what comes in late is decided when it comes.  Raises StoreError.
         """
-        return self._undisturbed(lambda: self._decide(store, now))
+        return undisturbed(lambda: self._decide(store, now))
 
     def _decide(self, store: Evidence, now: datetime) -> Decided:
         with self._transaction() as memory:
@@ -132,7 +135,7 @@ class Deciding:
         anyway; this enters the end in the log.  Decisions go on from the latest of these ends, so do not call it with a
         `now` that evidence still to be decided may lie before: a replay of old mail has no use for it.
         """
-        return self._undisturbed(lambda: self._expire(now))
+        return undisturbed(lambda: self._expire(now))
 
     def _expire(self, now: datetime) -> int:
         with self._transaction() as memory:
@@ -142,21 +145,13 @@ class Deciding:
                 self._commit(memory, events, "expired", at=now, batch=last.batch, until=last.until)
         return len(events)
 
-    def _undisturbed(self, work: Callable[[], _Result]) -> _Result:
-        """Do it again where somebody else appended meanwhile: it must rest on what they said."""
-        for _ in range(_TRIES - 1):
-            try:
-                return work()
-            except LedgerMovedError:
-                continue
-        return work()
-
     def _recalled(self) -> "_Memory":
         """Return the working state, loaded where it is not in memory, or where somebody else has appended since."""
         last = self._ledger.last_run()
         if self._memory is None or self._memory.run != last:
             decider = Decider(settings_of(last.profile if last else self._profile or DEFAULT_PROFILE))
-            decider.loads(self._ledger.load_state())
+            _load(decider, self._ledger)
+            last = None if last is None else under_rules(self._ledger, last, decider.rule_version)
             self._memory = _Memory(decider, last, [allowed.target for allowed in self._ledger.allowed()])
         return self._memory
 
@@ -217,6 +212,34 @@ def decide(store: Evidence, data_dir: Path, now: datetime, profile: str | None =
     """Run `Deciding.decide` once, over a ledger opened for it."""
     with Deciding.open(data_dir, profile) as deciding:
         return deciding.decide(store, now)
+
+
+def undisturbed(work: Callable[[], _Result]) -> _Result:
+    """Do some work on the ledger again where somebody else appended meanwhile: it must rest on what they said."""
+    for _ in range(_TRIES - 1):
+        try:
+            return work()
+        except LedgerMovedError:
+            continue
+    return work()
+
+
+def under_rules(ledger: Ledger, last: Run, rule_version: str) -> Run:
+    """Return the last run, after which decisions go on by these rules.
+
+    Where that run's were others, a run of kind `earlier` keeps the working state: what led to it cannot be made again.
+    """
+    if last.rule_version == rule_version:
+        return last
+    kept = replace(last, kind="earlier", number=last.number + 1, rule_version=rule_version, decided=0)
+    return ledger.commit(kept)
+
+
+def _load(decider: Decider, ledger: Ledger) -> None:
+    try:
+        decider.loads(ledger.load_state())
+    except msgspec.MsgspecError as error:
+        raise StoreError("the ledger's working state is damaged: run `whimbrel rebuild --write`") from error
 
 
 def settings_of(profile: str) -> Settings:

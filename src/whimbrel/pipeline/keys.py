@@ -157,7 +157,7 @@ def _shown(kind: Kind, keys: Sequence[KeyLine], now: datetime) -> list[Shown]:
 def _locked(path: Path) -> Iterator[None]:
     """Let one change of key files in a folder be made after another; who dies lets go."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise StoreError(f"{path.parent}: no key can be kept there: {error.strerror}") from None

@@ -1,28 +1,34 @@
 """The link test over a store's evidence: windows that have closed since are added, and verdicts drawn.
 
     evidence (+ membership of campaigns) --Ibis--> analysis.links.grow --state--> derived tables; --> verdicts
+    an operator's files --lookups--> networks of the hosts seen, leases --> analysis.links.outside
 
-The state of all pairs is kept beside the evidence, with its version and settings, and only grows; where it was made
-under others, it is built anew by replay.  A message's campaign is the one it is a member of when its window is added:
-what merges later is an alias for later windows.
+The state of all pairs is kept beside the evidence, with its version, settings and a digest of those files, and only
+grows; where it was made under others, it is built anew by replay.  A message's campaign is the one it is a member of
+when its window is added: what merges later is an alias for later windows.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whimbrel.analysis.links import Settings, State, Stored, grow, verdicts
 from whimbrel.analysis.links.columns import READ
 from whimbrel.analysis.links.explain import Explanation, explain_pair
+from whimbrel.analysis.links.outside import Outside
 from whimbrel.analysis.links.units import last_closed
 from whimbrel.errors import ConfigError, StoreError
 from whimbrel.evidence import Evidence
+from whimbrel.lookups.leases import read_leases
+from whimbrel.lookups.networks import open_table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -33,17 +39,35 @@ VERSION = 1
 _STATE = "link state"
 
 
-def links(data_dir: Path, now: datetime, settings: Settings | None = None) -> pa.Table:
+class Files(NamedTuple):
+    """An operator's files: tables of AS or prefixes, the first that knows a host first; and leases.
+
+    By default what an observation says stands, and tables fill in what none says; `table_first` turns that round.
+    `say` is told what each file holds.
+    """
+
+    as_tables: tuple[Path, ...] = ()
+    leases: Path | None = None
+    table_first: bool = False
+    say: Callable[[str], None] = lambda _: None
+
+
+_NO_FILES = Files()
+
+
+def links(data_dir: Path, now: datetime, settings: Settings | None = None, files: Files = _NO_FILES) -> pa.Table:
     """Return the verdicts on all pairs (`analysis.links.columns.VERDICTS`) at the last window closed by `now`.
 
     Where nobody else writes to the store, the state that they rest on is kept, and only grows from then on.
+    Raises ConfigError where one of the `files` makes no sense.
     """
     settings = settings or Settings()
     with _opened(data_dir) as (store, may_write):
-        before = _restored(store, settings)
+        outside = _outside(store, files)
+        before = _restored(store, settings, outside)
         looks_back = before is not None and (before.through or 0) > last_closed(now, settings)
         with _observations(store) as observations:
-            grown = grow(observations, settings, now, None if looks_back else before)
+            grown = grow(observations, settings, now, None if looks_back else before, outside)
         if may_write and not looks_back:
             _keep(store, grown.state)
     return verdicts(grown)
@@ -61,13 +85,48 @@ def _opened(data_dir: Path) -> Iterator[tuple[Evidence, bool]]:
         yield store, may_keep
 
 
-def link(data_dir: Path, now: datetime, family: str, campaign: str, settings: Settings | None = None) -> Explanation:
-    """Return everything behind the verdicts on one pair; raises ConfigError where either was never seen."""
+def link(  # noqa: PLR0917 - those of `links`, and the pair
+    data_dir: Path,
+    now: datetime,
+    family: str,
+    campaign: str,
+    settings: Settings | None = None,
+    files: Files = _NO_FILES,
+) -> Explanation:
+    """Return everything behind the verdicts on one pair.
+
+    Raises ConfigError where either was never seen, or one of the `files` makes no sense.
+    """
     with Evidence.open(data_dir) as store, _observations(store) as observations:
         for column, name in (("family", family), ("campaign", campaign)):
             if not observations.filter(observations[column] == name).limit(1).to_pyarrow().num_rows:
                 raise ConfigError(f"no {column} {name!r} was seen; `whimbrel links` lists those that were")
-        return explain_pair(observations, settings or Settings(), now, family, campaign)
+        outside = _outside(store, files)
+        return explain_pair(observations, settings or Settings(), now, family, campaign, outside)
+
+
+def _outside(store: Evidence, files: Files) -> Outside:
+    """Read the files, and look up the networks of all hosts that were seen."""
+    tables = [(path, open_table(path)) for path in files.as_tables]
+    leases = None if files.leases is None else read_leases(files.leases)
+    if not tables and leases is None:
+        return Outside()
+    unknown = hosts = store.query("SELECT DISTINCT host FROM observations")["host"].combine_chunks()
+    found = []
+    for path, table in tables:
+        found.append(table.look_up(unknown))
+        files.say(f"{path}: {', '.join(table.notes)}; knows {found[-1].num_rows:,} of {len(unknown):,} hosts seen")
+        unknown = unknown.filter(pc.invert(pc.is_in(unknown, found[-1]["host"].combine_chunks())))
+    if leases is not None:
+        told = pc.sum(pc.is_in(hosts, leases.table["host"].combine_chunks())).as_py() or 0
+        files.say(f"{files.leases}: {', '.join(leases.notes)}; tells of {told:,} of {len(hosts):,} hosts seen")
+    said = [*(table.digest for _, table in tables), files.table_first, "" if leases is None else leases.digest]
+    return Outside(
+        pa.concat_tables(found) if found else None,
+        None if leases is None else leases.table,
+        files.table_first,
+        hashlib.sha256(json.dumps(said).encode()).hexdigest(),
+    )
 
 
 def _keep(store: Evidence, state: State) -> None:
@@ -81,7 +140,7 @@ def _keep(store: Evidence, state: State) -> None:
         store.remember(_STATE, json.dumps(metadata))
 
 
-def _restored(store: Evidence, settings: Settings) -> State | None:
+def _restored(store: Evidence, settings: Settings, outside: Outside) -> State | None:
     """Return the kept state; None where there is none, or it has to be built anew by replay."""
     metadata: dict[str, str] = json.loads(store.recall(_STATE) or "{}")
     kept = [store.derived(f"link_{name}") for name in Stored._fields]
@@ -89,8 +148,8 @@ def _restored(store: Evidence, settings: Settings) -> State | None:
         return None
     stored = Stored(*(table.replace_schema_metadata(metadata) for table in kept if table is not None))
     try:
-        state = State.restore(stored, settings)
-    except (ValueError, msgspec.MsgspecError):  # of another version, or under other settings
+        state = State.restore(stored, settings, outside.digest)
+    except (ValueError, msgspec.MsgspecError):  # of another version, under other settings, or by other files
         return None
     return None if _is_overtaken(store, state, metadata) else state
 

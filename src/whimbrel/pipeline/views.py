@@ -93,10 +93,20 @@ def listings(data_dir: Path, now: datetime) -> list[Listing]:
         return ledger.listings(now)
 
 
-def listing_rows(data_dir: Path, now: datetime) -> list[Row]:
-    """Return a row a listing in force at `now`, by target."""
+def listings_at(data_dir: Path, at: datetime) -> list[Listing]:
+    """Return the listings in force at a moment as they were known, and published, then (`Ledger.listings_at`)."""
+    ledger = Ledger.find(ledger_place(data_dir))
+    if ledger is None:
+        return []
+    with ledger:
+        return ledger.listings_at(at)
+
+
+def listing_rows(data_dir: Path, now: datetime, at: datetime | None = None) -> list[Row]:
+    """Return a row a listing in force at `now`, or as known at a past moment `at`, by target."""
     Evidence.open(data_dir).close()  # where there is no store, this says so
-    rows = [msgspec.structs.asdict(listing) for listing in listings(data_dir, now)]
+    found = listings(data_dir, now) if at is None else listings_at(data_dir, at)
+    rows = [msgspec.structs.asdict(listing) for listing in found]
     for row in rows:
         row["meaning"] = MEANING[row["code"]]
         row["code"] = int(row["code"])
@@ -149,6 +159,7 @@ def _snapshot_status(data_dir: Path, now: datetime) -> Row | None:
     path = snapshot_path(data_dir)
     try:
         snapshot = Snapshot(path.read_bytes())
+        signatures = list(snapshot.signatures())
     except FileNotFoundError:
         return None
     except SnapshotError as error:
@@ -158,6 +169,7 @@ def _snapshot_status(data_dir: Path, now: datetime) -> Row | None:
         "zone": snapshot.zone.name,
         "serial": snapshot.serial,
         "entries": len(snapshot),
+        "signatures": signatures,
         "age_seconds": int(now.timestamp()) - snapshot.born,
         "expires_in_seconds": snapshot.expires - int(now.timestamp()),
     }

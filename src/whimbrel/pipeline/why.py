@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from whimbrel.errors import ConfigError
 from whimbrel.evidence import Evidence
+from whimbrel.listings.decisions import overlap
 from whimbrel.listings.explain import Explanation, TargetKind, covering_names, explain, target_of
 from whimbrel.listings.ledger import Ledger
 from whimbrel.listings.policy import Decider
@@ -34,6 +35,7 @@ def why(data_dir: Path, text: str, now: datetime) -> Explanation:
         last = ledger.last_run()
         decider = Decider(settings_of(last.profile if last else DEFAULT_PROFILE))
         names = covering_names(target, kind)
+        allowed = [each.target for each in ledger.allowed() if overlap(each.target, target)]
         return explain(
             target,
             kind,
@@ -41,7 +43,7 @@ def why(data_dir: Path, text: str, now: datetime) -> Explanation:
             settings=decider.settings,
             listings=ledger.listings(now, names),
             history=sorted(
-                (event for name in names for event in ledger.history(name) if event.at <= now),
+                (event for name in {*names, *allowed} for event in ledger.history(name) if event.at <= now),
                 key=lambda event: event.at,
             ),
             judged=_judged(decider, ledger, target, now) if kind == "address" else None,

@@ -40,9 +40,9 @@ class Mirror:
         self._takes_demo = takes_demo
 
     def held(self) -> Snapshot | None:
-        """Return the list that is kept, expired or not; None where there is none that a trusted key signed."""
+        """Return the list that is kept, expired or not; None where there is none that could be served."""
         try:
-            return Snapshot(self._path.read_bytes(), self._trusted)
+            return self._admitted(self._path.read_bytes())
         except (OSError, SnapshotError):
             return None
 
@@ -55,20 +55,24 @@ class Mirror:
         data = self._source.fetch()
         if data is None:
             return None
-        found, held = Snapshot(data, self._trusted), self.held()
+        found, held = self._admitted(data), self.held()
         if held is not None and found.checksum == held.checksum:
             return None
         found.check_time(now=self._clock(), in_force=None if held is None else held.serial)
-        if found.zone.demo and not self._takes_demo:
-            raise SnapshotError(
-                f"snapshot {found.serial} refused: a demo's list of old mail is served on 127.0.0.1 or ::1 only"
-            )
         try:
             write_snapshot(self._path, data)
         except StoreError:
             self._source.forget()
             raise
         return found
+
+    def _admitted(self, data: bytes) -> Snapshot:
+        snapshot = Snapshot(data, self._trusted)
+        if snapshot.zone.demo and not self._takes_demo:
+            raise SnapshotError(
+                f"snapshot {snapshot.serial} refused: a demo's list of old mail is served on 127.0.0.1 or ::1 only"
+            )
+        return snapshot
 
     def follow(self, every_seconds: float, stop: Event) -> None:
         """Look again and again until told to stop; what goes wrong is logged, and the list that is kept stays."""

@@ -4,6 +4,7 @@ A key file may hold several keys: while mirrors change from an old public key to
 signatures of both.  What is signed stands in `whimbrel.wire.snapshot`.
 """
 
+import os
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +40,7 @@ def read_keys(path: Path) -> list[KeyLine]:
     """
     try:
         with path.open("rb") as file:
-            keyfile.check_private(path, path.stat().st_mode)
+            keyfile.check_private(path, os.fstat(file.fileno()).st_mode)
             text = file.read().decode("utf-8", "replace")
     except OSError as error:
         raise StoreError(

@@ -1,15 +1,18 @@
 """What is wrong with the observations is said: a verdict, its reason, and never a crash."""
 
+import xml.etree.ElementTree as ET
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from tests.analysis.links.bad_input import NOW, VILLAGES, Village, again, all_villages, changed, of_kind, pair_of
 from tests.analysis.links.conftest import World
 from tests.analysis.links.tiny import MONDAY
 
 from whimbrel.analysis.links import Settings, explain_pair, judge
+from whimbrel.analysis.links.picture import picture
 
 Row = dict[str, Any]
 _MILLION = 1_000_000
@@ -85,3 +88,17 @@ def test_a_million_campaigns_of_one_message_change_nothing(world: World) -> None
     (row,) = _of(explain_pair(whole, Settings(), NOW, "W", "X7").verdicts, ("W", "X7"))
     assert row["verdict"] == "insufficient data"
     assert "the campaign was never sent by 5 units" in row["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("senders", "verdict", "ratio"), [("own", "linked", np.inf), ("others", "evidence against", 0.0)]
+)
+def test_a_ratio_without_bound_is_told_and_drawn(world: World, senders: str, verdict: str, ratio: float) -> None:
+    rows = world(odds_ratio=6, hosts=1_200, rate=0.04)
+    own = pc.is_in(rows["host"], rows.filter(pc.equal(rows["family"], "W"))["host"].combine_chunks())
+    sent = pc.equal(rows["campaign"], "C1").fill_null(False)
+    rows = rows.filter(pc.or_(pc.invert(sent), pc.equal(own, senders == "own")))
+    told = explain_pair(rows, Settings(), NOW, "W", "C1")
+    (row,) = _of(told.verdicts, ("W", "C1"))
+    assert (row["verdict"], row["odds_ratio"]) == (verdict, ratio)
+    ET.fromstring(picture(told))

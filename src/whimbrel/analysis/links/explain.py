@@ -19,6 +19,8 @@ from whimbrel.analysis.links.verdicts import verdicts
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    from whimbrel.analysis.links.outside import Outside
+
 ARMS = {"co-location": "L1", "sending": "L2", "time": "L2"}
 # What a stratum is made of, and the confounder that each part takes away.
 CONFOUNDERS = {
@@ -88,13 +90,18 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     overturned_by: list[str]
 
 
-def explain_pair(
-    observations: "ir.Table | pa.Table", settings: Settings, now: datetime, family: str, campaign: str
+def explain_pair(  # noqa: PLR0917 - those of `grow`, and the pair
+    observations: "ir.Table | pa.Table",
+    settings: Settings,
+    now: datetime,
+    family: str,
+    campaign: str,
+    outside: "Outside | None" = None,
 ) -> Explanation:
     """Return all that stands behind the verdicts on one pair."""
     state, path, kept = State(settings), [], []
     pair = Pairs([family], [campaign], 1)
-    with tabulated(observations, settings, now) as found:
+    with tabulated(observations, settings, now, outside=outside) as found:
         for window, cells in found.windows(campaign):
             state.close(window, cells)
             path.append(_step(state, pair, window))

@@ -19,6 +19,7 @@ from whimbrel.analysis.links.state import State
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    from whimbrel.analysis.links.outside import Outside
     from whimbrel.analysis.links.tables import Keep, Known
 
 # Windows are tabulated together as long as they hold so many units at risk: few rounds for little data, and memory that
@@ -35,11 +36,21 @@ class Evidence(NamedTuple):
 
 
 def grow(
-    observations: "ir.Table | pa.Table", settings: Settings, now: datetime, state: State | None = None
+    observations: "ir.Table | pa.Table",
+    settings: Settings,
+    now: datetime,
+    state: State | None = None,
+    outside: "Outside | None" = None,
 ) -> Evidence:
-    """Return the evidence up to the last closed window; a given `state` is added to and returned."""
-    state = State(settings) if state is None else state
-    with tabulated(observations, settings, now, state.through) as found:
+    """Return the evidence up to the last closed window; a given `state` is added to and returned.
+
+    Raises ValueError where that state was made with something else from outside: its sums are of other units.
+    """
+    digest = "" if outside is None else outside.digest
+    state = State(settings, digest) if state is None else state
+    if state.outside != digest:
+        raise ValueError("the link state was made with other tables from outside: rebuild it by replay")
+    with tabulated(observations, settings, now, state.through, outside) as found:
         for window, cells in found.windows():
             state.close(window, cells)
         return Evidence(state, found.campaigns, found.families)
@@ -97,12 +108,17 @@ def kept_tables() -> Iterator["Keep"]:
 
 @contextmanager
 def tabulated(
-    observations: "ir.Table | pa.Table", settings: Settings, now: datetime, through: int | None = None
+    observations: "ir.Table | pa.Table",
+    settings: Settings,
+    now: datetime,
+    through: int | None = None,
+    outside: "Outside | None" = None,
 ) -> Iterator[Tabulated]:
     """Give what is known at the last window closed by `now`, for tabulating the windows after `through`."""
     import ibis  # noqa: PLC0415 - as above
 
     from whimbrel.analysis.links import tables, units  # noqa: PLC0415 - as above
+    from whimbrel.analysis.links.outside import Outside  # noqa: PLC0415 - as above
 
     table = observations
     if isinstance(observations, pa.Table):
@@ -114,5 +130,5 @@ def tabulated(
         if earliest is None or earliest > last:
             yield Tabulated(None, settings, last + 1, last)
             return
-        facts = tables.known(rows, settings, last, keep)
+        facts = tables.known(rows, settings, last, keep, outside or Outside())
         yield Tabulated(facts, settings, earliest if through is None else through + 1, last)

@@ -48,17 +48,23 @@ SensorFamily = tuple[str, str]
 
 
 class Stored(NamedTuple):
-    """A state as tables: what is written, and read back bit for bit.  Their metadata carry version and settings."""
+    """A state as tables: what is written, and read back bit for bit.
+
+    Their metadata carry version, settings and the digest of what was told from outside.
+    """
 
     evidence: pa.Table
     controls: pa.Table
 
 
 class State:
-    """Sums of all pairs up to and including the window `through`; None before the first."""
+    """Sums of all pairs up to and including the window `through`; None before the first.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    `outside` is the digest of the tables from outside by which units were made (`outside.Outside`).
+    """
+
+    def __init__(self, settings: Settings, outside: str = "") -> None:
+        self.settings, self.outside = settings, outside
         self.lattice = Lattice.of(settings)
         self.through: int | None = None
         self.tallies: dict[tuple[str, str], Tally[SensorFamily]] = {}  # by arm and campaign
@@ -83,6 +89,7 @@ class State:
             "link_state_version": str(STATE_VERSION),
             "through": "" if self.through is None else str(self.through),
             "settings": msgspec.json.encode(self.settings).decode(),
+            "outside": self.outside,
         }
         evidence = sorted(
             (arm, campaign, family, sensor, int(tally.times[row]), tally.sums[row].tolist())
@@ -100,14 +107,16 @@ class State:
         )
 
     @classmethod
-    def restore(cls, stored: Stored, settings: Settings) -> "State":
-        """Return the state that was stored; ValueError where it is of another version or other settings."""
+    def restore(cls, stored: Stored, settings: Settings, outside: str = "") -> "State":
+        """Return the state that was stored; ValueError where it is of another version, other settings or tables."""
         metadata = {key.decode(): value.decode() for key, value in (stored.evidence.schema.metadata or {}).items()}
         if metadata.get("link_state_version") != str(STATE_VERSION):
             raise ValueError("the link state is of another version: rebuild it by replay")
         if msgspec.json.decode(metadata["settings"], type=Settings) != settings:
             raise ValueError("the link state was made under other settings: rebuild it by replay")
-        state = cls(settings)
+        if metadata.get("outside", "") != outside:
+            raise ValueError("the link state was made with other tables from outside: rebuild it by replay")
+        state = cls(settings, outside)
         state.through = int(metadata["through"]) if metadata["through"] else None
         for row in stored.evidence.to_pylist():
             tally = state.tallies.setdefault((row["arm"], row["campaign"]), Tally(state.width))

@@ -19,8 +19,10 @@ from typing import NamedTuple
 import ibis
 import ibis.expr.types as ir
 
+from whimbrel.analysis.links import outside as outside_of
 from whimbrel.analysis.links import units as units_of
 from whimbrel.analysis.links.columns import CELL
+from whimbrel.analysis.links.outside import Outside
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.units import Span
 
@@ -37,13 +39,22 @@ class Known(NamedTuple):
     places: ir.Table  # the same for `sending`
     firsts: ir.Table
     campaigns: ir.Table
+    told: ir.Table | None  # what leases say of units, where they were given
 
 
-def known(rows: ir.Table, settings: Settings, last: int, keep: Keep) -> Known:
+def known(rows: ir.Table, settings: Settings, last: int, keep: Keep, outside: Outside) -> Known:
     """Return what the dated observations tell up to window `last`; `keep` has the backend compute a table once."""
-    rows = rows.filter(rows.window <= last)
-    leased = keep(units_of.host_windows(rows, settings))
-    units = keep(units_of.units(leased))
+    rows, holders = rows.filter(rows.window <= last), None
+    if outside.leases is not None:
+        # Laid out once, by Ibis's default engine: what is made of no observations belongs to no engine that holds them.
+        spans = ibis.memtable(outside_of.spans(ibis.memtable(outside.leases)).to_pyarrow())
+        rows, holders = outside_of.held(rows, spans), ibis.memtable(outside_of.holders(spans).to_pyarrow())
+    seen = units_of.host_windows(rows, settings)
+    leased = keep(seen if holders is None else outside_of.unsplit(seen, holders))
+    begun = units_of.beginnings(leased)
+    if outside.networks is not None:
+        begun = outside_of.named(begun, ibis.memtable(outside.networks), table_first=outside.table_first)
+    units = keep(units_of.units(begun))
     seen = keep(units_of.unit_windows(leased, units))
     told = keep(units_of.events(rows))
     infected = keep(units_of.infections(told, seen))
@@ -57,12 +68,16 @@ def known(rows: ir.Table, settings: Settings, last: int, keep: Keep) -> Known:
         places=keep(_placed(by_label)),
         firsts=keep(firsts.semi_join(followed, "campaign")),
         campaigns=followed,
+        told=None if holders is None else keep(outside_of.told_units(units, holders)),
     )
 
 
 def cells(facts: Known, settings: Settings, span: Span, keep: Keep) -> list[ir.Table]:
     """Return the cells of each arm in the windows of the span."""
-    observed = keep(units_of.observed(facts.seen, settings, span))
+    observed = units_of.observed(facts.seen, settings, span)
+    if facts.told is not None:
+        observed = outside_of.observed(observed, facts.seen, facts.told, facts.firsts, span)
+    observed = keep(observed)
     by_family = keep(_at_risk_by_family(facts, observed))
     everyone = keep(_at_risk_all(facts, observed))
     return [
@@ -133,6 +148,8 @@ def _cells(arm: str, at_risk: ir.Table, places: ir.Table, facts: Known, keep: Ke
 def _ordered_cells(facts: Known, settings: Settings, span: Span) -> ir.Table:
     horizon = settings.horizon_windows
     both = facts.infected.filter(facts.infected.method.notnull()).join(facts.firsts, "unit")
+    if facts.told is not None:
+        both = outside_of.observed_throughout(both, facts.told, horizon)
     lag = both["first"] - both.infected
     both = both.filter(
         lag.abs().between(1, horizon),

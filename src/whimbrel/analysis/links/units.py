@@ -6,11 +6,11 @@ learned**, and then it says what state its host is in, but is never an outcome. 
 replay gives the same tables.
 
 A *unit* is a host for the length of one lease.  Leases are not observed: one ends when its host stays silent for more
-than `lease_gap_windows` windows, and the next observation begins another.  In a window, a unit is under observation if
-it was seen in one of the `lease_gap_windows` windows before, **whatever it does in the window itself**: being at risk
-never depends on the outcome.  Everything that places a unit in a stratum of a window is known when the window opens:
-its network and first sensor from the lease's first window, its volume from the window before, its family from earlier
-windows.
+than `lease_gap_windows` windows, and the next observation begins another (`outside.py` has those that are told).  In a
+window, a unit is under observation if it was seen in one of the `lease_gap_windows` windows before, **whatever it does
+in the window itself**: being at risk never depends on the outcome.  Everything that places a unit in a stratum of a
+window is known when the window opens: its network and first sensor from the lease's first window, its volume from the
+window before, its family from earlier windows.
 
 All expressions run on any Ibis backend; texts are taken apart, and times counted, in ways that DuckDB and Spark share.
 """
@@ -50,8 +50,8 @@ def dated(observations: ir.Table, settings: Settings, now: datetime) -> ir.Table
     """Return the observations learned by `now`, with the `window` in which they count, and if `in_time`."""
     seen_s = observations.seen_at.epoch_seconds().cast("int64")
     learned_s = observations.learned_at.epoch_seconds().cast("int64")
-    seen = _window(seen_s)
-    learned = _window(ibis.greatest(learned_s, seen_s) - settings.grace_hours * 3600)
+    seen = window_of_seconds(seen_s)
+    learned = window_of_seconds(ibis.greatest(learned_s, seen_s) - settings.grace_hours * 3600)
     return observations.filter(learned_s <= int(now.timestamp())).select(
         *READ,
         seen_s=seen_s,
@@ -68,14 +68,17 @@ def events(rows: ir.Table) -> ir.Table:
 def host_windows(rows: ir.Table, settings: Settings) -> ir.Table:
     """Return one row a host and window in which it was seen, and whether a lease begins with it.
 
-    `connections` counts those without campaign or family.  `next_window` is the host's next, in whatever lease.
+    `connections` counts those without campaign or family.  `next_window` is the host's next, in whatever lease.  Where
+    holders stand for hosts (`outside.held`), `address` is the least that one had in the window.
     """
     plain = (rows.kind == "connection") & rows.campaign.isnull() & rows.family.isnull()
+    address = {"address": rows.address.min()} if "address" in rows.columns else {}
     seen = rows.group_by("host", "window").agg(
         connections=ibis.ifelse(plain, rows["count"], 0).sum().cast("int64"),
         asn=rows.asn.min(),
         prefix=rows.prefix.min(),
         sensor=rows.sensor.min(),
+        **address,
     )
     in_order = ibis.window(group_by="host", order_by="window")
     before = seen.window.lag().over(in_order)
@@ -83,15 +86,19 @@ def host_windows(rows: ir.Table, settings: Settings) -> ir.Table:
     return seen.mutate(next_window=seen.window.lead().over(in_order), begins=begins)
 
 
-def units(seen: ir.Table) -> ir.Table:
-    """Return one row a unit, numbered: the sensor that saw it first, and its network.
+def beginnings(seen: ir.Table) -> ir.Table:
+    """Return the rows of `host_windows` with which leases begin."""
+    return seen.filter(seen.begins)
+
+
+def units(first: ir.Table) -> ir.Table:
+    """Return one row a unit, numbered, from the `beginnings`: the sensor that saw it first, and its network.
 
     `lease` is the window in which its lease begins, `next_lease` that in which the next lease of its host does.
     """
-    first = seen.filter(seen.begins)
     number = ibis.row_number().over(ibis.window(order_by=[first.host, first.window]))
     following = first.window.lead().over(ibis.window(group_by="host", order_by="window"))
-    network = network_text(first.asn, first.prefix, first.host)
+    network = network_text(first.asn, first.prefix, address_of(first))
     return first.select(
         "host", lease=first.window, next_lease=following, unit=number, first_sensor=first.sensor, network=network
     )
@@ -194,7 +201,13 @@ def campaigns(rows: ir.Table, firsts: ir.Table, settings: Settings) -> ir.Table:
     )
 
 
-def _window(seconds: ir.IntegerValue) -> ir.IntegerValue:
+def address_of(rows: ir.Table) -> ir.StringValue:
+    """Return the addresses of rows: their hosts, unless holders stand for these."""
+    return rows.address if "address" in rows.columns else rows.host
+
+
+def window_of_seconds(seconds: ir.IntegerValue) -> ir.IntegerValue:
+    """Return the number of the window in which each time (seconds from 1970) lies."""
     return ((seconds + _MONDAY_SECONDS) / WINDOW_SECONDS).floor().cast("int64")
 
 

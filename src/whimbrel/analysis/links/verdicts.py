@@ -37,16 +37,20 @@ from whimbrel.analysis.links.words import word_for
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    from whimbrel.analysis.links.outside import Outside
+
 _MAIN_ARM = {"L1": "co-location", "L2": "sending"}
 _ARMS_OF = {"L1": ("co-location",), "L2": ("sending", "time")}
 
 
-def judge(observations: "ir.Table | pa.Table", settings: Settings, now: datetime) -> pa.Table:
+def judge(
+    observations: "ir.Table | pa.Table", settings: Settings, now: datetime, outside: "Outside | None" = None
+) -> pa.Table:
     """Return the verdict on every pair of a family and a campaign, as rows of `VERDICTS`.
 
     `observations` has the columns of `model.columns.OBSERVATIONS`, as an Ibis table of any backend or an Arrow table.
     """
-    return verdicts(grow(observations, settings, now))
+    return verdicts(grow(observations, settings, now, outside=outside))
 
 
 def verdicts(evidence: Evidence, only: tuple[str, str] | None = None) -> pa.Table:

@@ -35,7 +35,7 @@ class Veto(NamedTuple):
 
 def judge_controls(own: tuple[float, float], controls: list[tuple[str, float, float]], level: float) -> Veto:
     """Return whether W's ratio stands out; `own` and `controls` give score and information."""
-    kept = [(name, s / i, 1 / sqrt(i)) for name, s, i in controls if i >= LEAST_INFORMATION]
+    kept = [(name, float(s / i), 1 / sqrt(i)) for name, s, i in controls if i >= LEAST_INFORMATION]
     if len(kept) < _FEWEST or own[1] <= 0:
         return Veto(passed=True, z=None, threshold=None, estimates=tuple(kept))
     ratios = np.array([ratio for _, ratio, _ in kept])
@@ -44,7 +44,7 @@ def judge_controls(own: tuple[float, float], controls: list[tuple[str, float, fl
     spread = (_MAD_TO_SIGMA * float(np.median(np.abs(ratios - middle)))) ** 2
     tau2 = max(0.0, spread - float(np.median(errors**2)))
     variance = 1 / own[1] + tau2 + np.pi / 2 * spread / len(kept)
-    z = (own[0] / own[1] - middle) / sqrt(variance)
+    z = float(own[0] / own[1] - middle) / sqrt(variance)
     threshold = t_quantile(1 - level, len(kept) - 1)
     return Veto(passed=z > threshold, z=z, threshold=threshold, estimates=tuple(kept))
 

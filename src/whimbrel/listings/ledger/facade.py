@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, NamedTuple, Self
 
 import msgspec
 import sqlalchemy as sql
@@ -15,7 +15,18 @@ from whimbrel.listings.ledger.opening import Mode, Opened, Place, opened
 from whimbrel.listings.ledger.replay import OF_THE_LIST, apply, apply_allowed, replayed
 from whimbrel.listings.ledger.schema import ALLOWED, CHECKPOINT, EVENT, LISTING, PUBLICATION, RUN, STATE
 from whimbrel.listings.ledger.writing import BATCH_ROWS, insert, replace
-from whimbrel.model.listing import Allowed, Event, Listing, Run
+from whimbrel.model.listing import Allowed, Event, Listing, Run, RunKind
+
+# Runs after which the working state is kept, for a rebuild to begin there.
+CHECKPOINTS: Final[frozenset[RunKind]] = frozenset({"earlier", "forgotten"})
+
+
+class Relisted(NamedTuple):
+    """What the log alone says of every target ever listed, and of what is never listed; whether the tables say so."""
+
+    listings: list[Listing]
+    allowed: list[Allowed]
+    same: bool
 
 
 class LedgerMovedError(StoreError):
@@ -71,16 +82,14 @@ class Ledger:
             last = _last_run(connection)
             number, event = (last.number, last.last_event) if last is not None else (0, 0)
             if run.number not in {0, number + 1}:
-                raise LedgerMovedError(
-                    f"{self._found.name}: somebody else has appended to it meanwhile; run the command again"
-                )
+                raise self._moved()
             recorded = msgspec.structs.replace(run, number=number + 1, last_event=event + len(events))
             insert(connection, EVENT, [rows.event_row(each, event + n) for n, each in enumerate(events, 1)])
             _keep_listings(connection, events)
             _keep_allowed(connection, events)
             replace(connection, STATE, "key", [rows.state_row(key, value) for key, value in states])
             insert(connection, RUN, [rows.run_row(recorded)])
-            if recorded.kind in {"forgotten", "earlier"}:
+            if recorded.kind in CHECKPOINTS:
                 connection.execute(sql.delete(CHECKPOINT))
                 connection.execute(sql.insert(CHECKPOINT).from_select(["key", "value"], sql.select(STATE)))
         return recorded
@@ -97,6 +106,25 @@ class Ledger:
         with self._found.writing() as connection:
             row = {"serial": serial, "born": rows.micros(born), "last_event": last_event}
             connection.execute(sql.insert(PUBLICATION), [row])
+
+    def rewrite(self, rebuilt: Relisted, states: Iterable[tuple[str, bytes]], *, after: Run) -> None:
+        """Put what was rebuilt in the place of the listings, the allow list and the working state, all at once.
+
+        Raises LedgerMovedError where the ledger went on beyond the run `after`.
+        """
+        with self._found.writing() as connection:
+            if _last_run(connection) != after:
+                raise self._moved()
+            for table in (LISTING, ALLOWED, STATE):
+                connection.execute(sql.delete(table))
+            insert(connection, LISTING, [rows.listing_row(each) for each in rebuilt.listings])
+            insert(connection, ALLOWED, [rows.allowed_row(each) for each in rebuilt.allowed])
+            insert(connection, STATE, [rows.state_row(key, value) for key, value in states])
+
+    def _moved(self) -> LedgerMovedError:
+        return LedgerMovedError(
+            f"{self._found.name}: somebody else has appended to it meanwhile; run the command again"
+        )
 
     # Reading
 
@@ -157,11 +185,41 @@ class Ledger:
             query = sql.select(sql.func.count()).select_from(LISTING).where(LISTING.c.until > rows.micros(now))
             return int(connection.execute(query).scalar_one())
 
-    def allowed(self) -> list[Allowed]:
-        """Return what people said is never listed, by target."""
+    def allowed(self, up_to: int | None = None) -> list[Allowed]:
+        """Return what people said is never listed, by target; with `up_to`, as the log said at that event."""
         with self._found.reading() as connection:
-            found = [rows.allowed(row) for row in connection.execute(sql.select(ALLOWED)).mappings()]
-        return sorted(found, key=lambda allowed: allowed.target)
+            if up_to is None:
+                return _allowed(connection)
+            of_people = EVENT.c.change.in_(["allowed", "no longer allowed"])
+            query = sql.select(EVENT).where(of_people, EVENT.c.number <= up_to).order_by(EVENT.c.number)
+            found: dict[str, Allowed] = {}
+            apply_allowed(found, (rows.event(row) for row in connection.execute(query).mappings()))
+        return sorted(found.values(), key=lambda allowed: allowed.target)
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Yield the events numbered above `after`, oldest first, in bounded memory."""
+        query = sql.select(EVENT).where(EVENT.c.number > after).order_by(EVENT.c.number)
+        with self._found.reading() as connection:
+            streaming = connection.execution_options(yield_per=BATCH_ROWS)
+            for row in streaming.execute(query).mappings():
+                yield rows.event(row)
+
+    def relisted(self) -> Relisted:
+        """Return the tables of listings and of what is never listed, built from the log alone."""
+        listings: dict[str, Listing] = {}
+        allowed: dict[str, Allowed] = {}
+        query = sql.select(EVENT).where(EVENT.c.change.in_(OF_THE_LIST)).order_by(EVENT.c.number)
+        with self._found.reading() as connection:
+            streaming = connection.execution_options(yield_per=BATCH_ROWS)
+            events = [rows.event(row) for row in streaming.execute(query).mappings()]
+            # As rows, for what stands there may be anything.
+            stored = {row["target"]: dict(row) for row in connection.execute(sql.select(LISTING)).mappings()}
+            stored_allowed = {row["target"]: dict(row) for row in connection.execute(sql.select(ALLOWED)).mappings()}
+        apply(listings, {}, events, keep_ended=True)
+        apply_allowed(allowed, events)
+        same = stored == {target: rows.listing_row(listing) for target, listing in listings.items()}
+        same_allowed = stored_allowed == {target: rows.allowed_row(each) for target, each in allowed.items()}
+        return Relisted(list(listings.values()), list(allowed.values()), same and same_allowed)
 
     def history(self, target: str | None = None) -> list[Event]:
         """Return the events of one target, or of all, oldest first."""
@@ -197,6 +255,11 @@ class Ledger:
 def _last_run(connection: sql.Connection) -> Run | None:
     row = connection.execute(sql.select(RUN).order_by(RUN.c.number.desc()).limit(1)).mappings().first()
     return None if row is None else rows.run(row)
+
+
+def _allowed(connection: sql.Connection) -> list[Allowed]:
+    found = [rows.allowed(row) for row in connection.execute(sql.select(ALLOWED)).mappings()]
+    return sorted(found, key=lambda allowed: allowed.target)
 
 
 def _last_event(connection: sql.Connection) -> int:
