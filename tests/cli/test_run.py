@@ -61,6 +61,20 @@ def test_mail_that_arrives_is_listed_over_dns(service: Service) -> None:
     assert {"at", "level", "logger", "pid", "message"} <= set(service.logged()[-1])
 
 
+def test_what_people_decide_is_published_by_itself(service: Service) -> None:
+    with service:
+        for number, address in enumerate(("91.1.1.7", "91.2.2.7"), start=1):
+            deliver(service.maildir, f"{number}.host", spam(address, number=number))
+            until(partial(service.is_listed, address), "spam lists a host")
+        assert run("remove", "91.1.1.7", "--why", "it was cleaned", data=service.data).code == 0
+        until(lambda: not service.is_listed_itself("91.1.1.7"), "a removal reaches the answers")
+        assert service.is_listed_itself("91.2.2.7")
+        deliver(service.maildir, "3.host", spam("91.3.3.7", number=3))
+        until(lambda: service.is_listed("91.3.3.7"), "and the service decides on from there")
+        assert not service.is_listed_itself("91.1.1.7")
+    assert not [line for line in service.logged() if line["level"] == "error"]
+
+
 def test_an_mbox_and_a_folder_are_watched_beside_it(service: Service) -> None:
     box, folder = service.folder / "box", service.folder / "reports"
     folder.mkdir()
