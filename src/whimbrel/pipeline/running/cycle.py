@@ -1,9 +1,9 @@
 """One turn of the service: what arrived is taken in, decided, published; what is over is ended.
 
 Online, every turn: read, settle by the trust in force, decide with the state in memory, publish from the list in
-memory.  On slower beats: campaigns, host-days, inference of own servers, merging of files, which look at much or all of
-the store.  Together they take at most a hundredth of the time, however large the store has grown, so that 99 of 100
-messages never wait for them.
+memory.  On a slower beat: campaigns, host-days, inference of own servers, merging of large files, which look at much or
+all of the store.  That takes at most a hundredth of the time, however large the store has grown, so that 99 of 100
+messages never wait for it.
 
 After a fault nothing is lost: what was not kept as read is found again, what was staged is settled later, what is not
 decided waits behind its mark.  Nothing is there twice: every id is a digest.
@@ -33,10 +33,14 @@ from whimbrel.pipeline.running.watching import Changes
 from whimbrel.pipeline.settle import settle
 from whimbrel.publishing import DEMO_TEXTS, TEXTS
 
-# The share of the time that each of the two slow steps may take.
-_SLOW_SHARE = 0.005
-# A busy stream leaves some six files a second; queries over a few hundred of them are still quick.
-_COMPACT_SECONDS = 30.0
+# The share of the time that the slow step may take.
+_SLOW_SHARE = 0.01
+# Every turn with mail leaves two small files, which must be merged as fast as they come: a busy stream's every few
+# seconds, some at a time (2 ms a file).  Files that have grown are merged on the slower beat.
+_COMPACT_SECONDS = 5.0
+_COMPACT_SHARE = 0.1
+_COMPACT_FILES = 32
+_COMPACT_ROWS = 1_000
 # How soon a place is looked at again that was in the middle of being written.
 _SOON_SECONDS = 0.25
 # How often it is asked whether what was learned "later than now" (a server's clock is ahead) can be decided.
@@ -212,24 +216,28 @@ class Cycle:
                 return False
             corrected = settle(self._store).corrected
             analyse(self._store)
+            self._store.compact()
             self._analysed_batch = self._store.last_batch()
             return bool(corrected)
 
         def compacted() -> bool:
-            self._store.compact()
+            self._store.compact(min_files=_COMPACT_FILES, rows=_COMPACT_ROWS)
             return False
 
-        self._beat("analyse", self.config.cycle.analyse_seconds, analysed)
-        self._beat("compact", _COMPACT_SECONDS, compacted)
+        self._beat("analyse", self.config.cycle.analyse_seconds, _SLOW_SHARE, analysed)
+        self._beat("compact", _COMPACT_SECONDS, _COMPACT_SHARE, compacted)
 
-    def _beat(self, name: str, every_seconds: float, do: Callable[[], bool]) -> None:
-        """Do a slow step when its time has come; what it returns tells whether there is something to decide."""
+    def _beat(self, name: str, every_seconds: float, share: float, do: Callable[[], bool]) -> None:
+        """Do a step when its time has come, in no more than a share of the time.
+
+        What the step returns tells whether there is something to decide.
+        """
         step, began = self.steps[name], time.monotonic()
         if began < self._next.setdefault(name, began + every_seconds) or not step.is_due():
             return
         self._is_undecided |= bool(step.run(do))
         ended = time.monotonic()
-        self._next[name] = ended + max(every_seconds, (ended - began) / _SLOW_SHARE)
+        self._next[name] = ended + max(every_seconds, (ended - began) / share)
 
     def _is_unfinished(self) -> bool:
         return any(each.place.is_unfinished for each in self._arriving.places)
