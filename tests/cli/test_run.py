@@ -262,6 +262,31 @@ def test_what_it_cannot_begin_with_is_one_line(service: Service) -> None:
     refused(run("run", "--config", service.config, data=service.data), "metrics")
 
 
+def test_a_demo_is_not_served_to_strangers(service: Service) -> None:
+    deliver(service.maildir, "1.host", spam("91.1.1.7"))
+    options = ("--label", "spam", "--profile", "own", "--demo")
+    assert run("ingest", service.maildir, *options, data=service.data).code == 0
+    service.settings(serve='listen = ["0.0.0.0:0"]')
+    refused(run("run", "--config", service.config, data=service.data), "demo", "0.0.0.0")
+    service.settings()
+    with service:
+        assert service.is_listed("127.0.0.2")
+        service.settings(serve='listen = ["0.0.0.0:0"]')
+        service.process.send_signal(signal.SIGHUP)
+        until(lambda: service.metric("whimbrel_reloads_total") == 1, "it is refused")
+        assert "demo" in [line for line in service.logged() if line["level"] == "error"][-1]["message"]
+
+
+def test_answers_go_on_from_the_list_that_is_there_while_the_store_is_opened(service: Service) -> None:
+    with service:
+        deliver(service.maildir, "1.host", spam("91.1.1.7"))
+        until(lambda: service.is_listed("91.1.1.7"), "it works")
+    serial = json.loads(run("status", "--json", data=service.data).out)["snapshot"]["serial"]
+    with service:
+        assert service.is_listed("91.1.1.7")
+        assert json.loads(service.page("/readyz")[1])["serial"] > serial
+
+
 def test_systemd_is_told(service: Service) -> None:
     where = service.folder / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

@@ -86,9 +86,8 @@ class Cycle:
                     "the store decides by the profile %s, as it began, not %s", last.profile, config.policy.profile
                 )
             demo = is_demo(self._store)
-            path = Path(config.publish.snapshot) if config.publish.snapshot else snapshot_path(data_dir)
             texts = DEMO_TEXTS if demo else TEXTS
-            self._listed = Listed(ledger, path, texts, demo=demo, metrics=metrics)
+            self._listed = Listed(ledger, snapshot_place(config), texts, demo=demo, metrics=metrics)
             self._arriving = self._places(config)
             self._close = stack.pop_all().close
         self.steps = {name: Step(name, meaning, metrics, time.monotonic) for name, meaning in STEPS.items()}
@@ -122,11 +121,6 @@ class Cycle:
     def serial(self) -> int | None:
         """The serial of the snapshot that this process published last."""
         return self._listed.serial
-
-    @property
-    def snapshot(self) -> Path:
-        """Where the snapshot is."""
-        return self._listed.path
 
     def take_up(self, config: Config) -> None:
         """Go by other settings from now on."""
@@ -241,6 +235,11 @@ class Cycle:
 
     def _is_unfinished(self) -> bool:
         return any(each.place.is_unfinished for each in self._arriving.places)
+
+
+def snapshot_place(config: Config) -> Path:
+    """Return where the snapshot goes by some settings."""
+    return Path(config.publish.snapshot) if config.publish.snapshot else snapshot_path(Path(config.store.data))
 
 
 class Once(NamedTuple):
