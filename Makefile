@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are ./demo and ./test; the rest is for those who work on Whimbrel.
 LOCK = uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header
 
-.PHONY: demo test lint lock schemas bench bench-link bench-rebuild crash fuzz
+.PHONY: demo test lint lock schemas bench bench-link bench-rebuild latency soak crash fuzz
 demo:
 	./demo
 test:
@@ -28,6 +28,12 @@ crash:
 bench-rebuild:
 	tools/setup test
 	.venv/bin/python bench/rebuild.py
+latency:
+	tools/setup test
+	PYTHONPATH=. .venv/bin/python bench/latency.py
+soak:
+	tools/setup test
+	PYTHONPATH=. .venv/bin/python bench/soak.py --minutes $(or $(MINUTES),60)
 fuzz:
 	tools/setup test
 	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py

@@ -119,6 +119,13 @@ class Service:
     def is_listed(self, address: str) -> bool:
         return self.ask(address) == dns.rcode.NOERROR
 
+    def is_listed_itself(self, address: str) -> bool:
+        """Tell whether a host is listed, and not only its network, which has another code."""
+        name = ".".join(reversed(address.split("."))) + f".{ZONE}."
+        query = dns.message.make_query(name, "A")
+        answer = dns.query.udp(query, "127.0.0.1", port=self.port, timeout=10).answer
+        return any(str(record) == "127.0.0.2" for rrset in answer for record in rrset)
+
     def page(self, path: str) -> tuple[int, str]:
         """Return status and content of a page."""
         where = f"http://127.0.0.1:{self.told['metrics']['port']}{path}"

@@ -61,6 +61,20 @@ def test_mail_that_arrives_is_listed_over_dns(service: Service) -> None:
     assert {"at", "level", "logger", "pid", "message"} <= set(service.logged()[-1])
 
 
+def test_what_people_decide_is_published_by_itself(service: Service) -> None:
+    with service:
+        for number, address in enumerate(("91.1.1.7", "91.2.2.7"), start=1):
+            deliver(service.maildir, f"{number}.host", spam(address, number=number))
+            until(partial(service.is_listed, address), "spam lists a host")
+        assert run("remove", "91.1.1.7", "--why", "it was cleaned", data=service.data).code == 0
+        until(lambda: not service.is_listed_itself("91.1.1.7"), "a removal reaches the answers")
+        assert service.is_listed_itself("91.2.2.7")
+        deliver(service.maildir, "3.host", spam("91.3.3.7", number=3))
+        until(lambda: service.is_listed("91.3.3.7"), "and the service decides on from there")
+        assert not service.is_listed_itself("91.1.1.7")
+    assert not [line for line in service.logged() if line["level"] == "error"]
+
+
 def test_an_mbox_and_a_folder_are_watched_beside_it(service: Service) -> None:
     box, folder = service.folder / "box", service.folder / "reports"
     folder.mkdir()
@@ -246,6 +260,31 @@ def test_what_it_cannot_begin_with_is_one_line(service: Service) -> None:
     refused(run("run", "--config", service.config, data=service.data), "cannot listen on 192.0.2.1")
     service.settings(metrics='listen = "192.0.2.1:5353"')
     refused(run("run", "--config", service.config, data=service.data), "metrics")
+
+
+def test_a_demo_is_not_served_to_strangers(service: Service) -> None:
+    deliver(service.maildir, "1.host", spam("91.1.1.7"))
+    options = ("--label", "spam", "--profile", "own", "--demo")
+    assert run("ingest", service.maildir, *options, data=service.data).code == 0
+    service.settings(serve='listen = ["0.0.0.0:0"]')
+    refused(run("run", "--config", service.config, data=service.data), "demo", "0.0.0.0")
+    service.settings()
+    with service:
+        assert service.is_listed("127.0.0.2")
+        service.settings(serve='listen = ["0.0.0.0:0"]')
+        service.process.send_signal(signal.SIGHUP)
+        until(lambda: service.metric("whimbrel_reloads_total") == 1, "it is refused")
+        assert "demo" in [line for line in service.logged() if line["level"] == "error"][-1]["message"]
+
+
+def test_answers_go_on_from_the_list_that_is_there_while_the_store_is_opened(service: Service) -> None:
+    with service:
+        deliver(service.maildir, "1.host", spam("91.1.1.7"))
+        until(lambda: service.is_listed("91.1.1.7"), "it works")
+    serial = json.loads(run("status", "--json", data=service.data).out)["snapshot"]["serial"]
+    with service:
+        assert service.is_listed("91.1.1.7")
+        assert json.loads(service.page("/readyz")[1])["serial"] > serial
 
 
 def test_systemd_is_told(service: Service) -> None:

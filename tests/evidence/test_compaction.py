@@ -46,6 +46,17 @@ def test_a_merge_is_bounded_and_large_files_rest(
         assert store.counts().facts.files < 30
 
 
+def test_files_that_have_grown_rest_where_only_the_smallest_are_merged(data_dir: Path, append: Append) -> None:
+    with Evidence.open(data_dir, write=True) as store:
+        append(store, range(300))  # about 100 rows a month
+        for start in range(300, 390, 30):
+            append(store, range(start, start + 30))
+        assert store.compact(min_files=3, rows=50).merged == 18  # three months, two kinds, three small batches
+        assert store.counts().facts.files == 6
+        assert store.facts().num_rows == 390
+        assert store.compact(min_files=2).merged == 12
+
+
 def test_days_that_have_grown_get_files_of_their_own(
     data_dir: Path, made: Any, append: Append, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,13 +36,14 @@ class CompactionReport(msgspec.Struct, frozen=True):
     deleted: int
 
 
-def compact(folder: Path, manifest: Manifest, *, min_files: int) -> CompactionReport:
-    """Merge the small files of each partition that has at least `min_files` of them."""
+def compact(folder: Path, manifest: Manifest, *, min_files: int, rows: int | None = None) -> CompactionReport:
+    """Merge the small files of each partition that has at least `min_files` of them; `rows`: those below so many."""
+    small_rows = LARGE_ROWS if rows is None else rows
     merged = made = 0
     for kind in KINDS:
         small: dict[str, list[LiveFile]] = defaultdict(list)
         for file in manifest.files(kind):
-            if file.rows < LARGE_ROWS:
+            if file.rows < small_rows:
                 small[file.partition].append(file)
         for files in small.values():
             if len(files) < max(min_files, 2):

@@ -307,9 +307,12 @@ class Evidence:
 
     # Keeping house
 
-    def compact(self, *, min_files: int = 8) -> CompactionReport:
-        """Merge small files where a day or month has at least `min_files`; delete files dead for an hour."""
-        return compaction.compact(self.folder, self._manifest, min_files=min_files)
+    def compact(self, *, min_files: int = 8, rows: int | None = None) -> CompactionReport:
+        """Merge small files where a day or month has at least `min_files`; delete files dead for an hour.
+
+        With `rows`, only files of fewer rows are merged, which costs little and can be done often.
+        """
+        return compaction.compact(self.folder, self._manifest, min_files=min_files, rows=rows)
 
     def forget(self, *, before: date) -> int:
         """End the term of all days before `before`: delete their rows; return how many."""

@@ -102,6 +102,10 @@ jobs = "many"
     [
         ('[[watch]]\npath = "a"\ntrust = ["?"]', "line 3: watch.1.trust: "),
         ('[[watch]]\npath = "a"\n[[watch]]\npath = "a"', "line 4: watch.2.path: "),
+        (
+            '[[watch]]\npath = "a"\ntrust = ["192.0.2.1"]\n[[watch]]\npath = "b"\ntrust = ["192.0.2.2"]',
+            "line 6: watch.2.trust: another place tells other relays",
+        ),
         ('[publish]\nzone = "ö.example"', "line 2: publish.zone: "),
         ('[publish]\nzone = "a..b"', "line 2: publish.zone: "),
         ('[serve]\nlisten = ["53"]', "line 2: serve.listen: '53' names no port; write 127.0.0.1:5300"),

@@ -147,10 +147,14 @@ class _Reading:
     def _check_together(self) -> None:
         config = self._config()
         seen: set[str] = set()
+        trusted: dict[str, tuple[str, ...]] = {}  # by sensor
         for number, watch in enumerate(config.watch, start=1):
             if watch.path in seen:
                 self._note(f"watch.{number}", "path", f"{watch.path} is watched already; leave one of the two out")
             seen.add(watch.path)
+            if watch.trust and trusted.setdefault(watch.sensor, watch.trust) != watch.trust:
+                told = "another place tells other relays of this sensor; tell the same, or name another sensor"
+                self._note(f"watch.{number}", "trust", told)
             self._try(f"watch.{number}", "trust", lambda watch=watch: _check_trust(watch.trust))
         self._try("publish", "zone", lambda: _check_zone(config.publish))
         for text in config.serve.listen:

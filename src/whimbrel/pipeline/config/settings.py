@@ -51,8 +51,8 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
     poll_seconds: Annotated[float, Meta(description="How often is looked, when polling.", ge=0.1, le=3600.0)] = 1.0
     analyse_seconds: Annotated[
         float,
-        Meta(description="How often campaigns are found, own servers inferred, files merged.", ge=1.0, le=86_400.0),
-    ] = 60.0
+        Meta(description="How often campaigns are found and own servers inferred.", ge=1.0, le=86_400.0),
+    ] = 300.0
     jobs: Annotated[int, Meta(description="Processes that read mail.", ge=1, le=256)] = 1
 
 

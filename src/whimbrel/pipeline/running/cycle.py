@@ -1,8 +1,8 @@
 """One turn of the service: what arrived is taken in, decided, published; what is over is ended.
 
 Online, every turn: read, settle by the trust in force, decide with the state in memory, publish from the list in
-memory.  On a slower beat: campaigns, host-days, inference of own servers, merging of files, which look at much or all
-of the store.  That beat takes at most a hundredth of the time, however large the store has grown, so that 99 of 100
+memory.  On a slower beat: campaigns, host-days, inference of own servers, merging of large files, which look at much or
+all of the store.  That takes at most a hundredth of the time, however large the store has grown, so that 99 of 100
 messages never wait for it.
 
 After a fault nothing is lost: what was not kept as read is found again, what was staged is settled later, what is not
@@ -34,8 +34,14 @@ from whimbrel.pipeline.running.watching import Changes
 from whimbrel.pipeline.settle import settle
 from whimbrel.publishing import DEMO_TEXTS, TEXTS
 
-# The slower beat's share of the time.
+# The share of the time that the slow step may take.
 _SLOW_SHARE = 0.01
+# Every turn with mail leaves two small files, which must be merged as fast as they come: a busy stream's every few
+# seconds, some at a time (2 ms a file).  Files that have grown are merged on the slower beat.
+_COMPACT_SECONDS = 5.0
+_COMPACT_SHARE = 0.1
+_COMPACT_FILES = 32
+_COMPACT_ROWS = 1_000
 # How soon a place is looked at again that was in the middle of being written.
 _SOON_SECONDS = 0.25
 # How often it is asked whether what was learned "later than now" (a server's clock is ahead) can be decided.
@@ -54,6 +60,7 @@ STEPS: Mapping[str, str] = {
     "expire": "listings end in the answers, not yet in the ledger",
     "publish": "name servers go on with the snapshot they have",
     "analyse": "campaigns and own servers are as they were",
+    "compact": "small files of the store wait to be merged",
 }
 
 EVERYTHING = Changes(frozenset(), all_of_them=True)
@@ -86,9 +93,8 @@ class Cycle:
                     "the store decides by the profile %s, as it began, not %s", last.profile, config.policy.profile
                 )
             demo = is_demo(self._store)
-            path = Path(config.publish.snapshot) if config.publish.snapshot else snapshot_path(data_dir)
             texts = DEMO_TEXTS if demo else TEXTS
-            self._listed = Listed(ledger, path, texts, demo=demo, metrics=metrics)
+            self._listed = Listed(ledger, snapshot_place(config), texts, demo=demo, metrics=metrics)
             self._arriving = self._places(config)
             self._close = stack.pop_all().close
         self.steps = {name: Step(name, meaning, metrics, time.monotonic) for name, meaning in STEPS.items()}
@@ -97,7 +103,7 @@ class Cycle:
         self._is_undecided = True
         self._waits_until = 0.0
         self._analysed_batch: int | None = None
-        self._analyse_at = time.monotonic() + config.cycle.analyse_seconds
+        self._next: dict[str, float] = {}  # by slow step: not to be done before, by the monotonic clock
 
     def __enter__(self) -> Self:
         return self
@@ -123,11 +129,6 @@ class Cycle:
         """The serial of the snapshot that this process published last."""
         return self._listed.serial
 
-    @property
-    def snapshot(self) -> Path:
-        """Where the snapshot is."""
-        return self._listed.path
-
     def take_up(self, config: Config) -> None:
         """Go by other settings from now on."""
         if (config.watch, config.cycle.jobs) != (self.config.watch, self.config.cycle.jobs):
@@ -144,7 +145,7 @@ class Cycle:
         self._decide()
         self.steps["expire"].run(lambda: self._deciding.expire(self._now()))
         self.publish()
-        self._analyse_when_due()
+        self._do_at_leisure()
         soon_seconds = _SOON_SECONDS if self._is_unfinished() else _BEAT_SECONDS
         return min(soon_seconds, max(_LEAST_SECONDS, self._listed.due_seconds(time.monotonic())))
 
@@ -158,8 +159,8 @@ class Cycle:
         while self._is_unfinished() and self.fault() is None and time.monotonic() < due:
             time.sleep(_SOON_SECONDS)
             self.turn(EVERYTHING)
-        self._analyse_at = 0.0
-        self._analyse_when_due()
+        self._next = dict.fromkeys(STEPS, 0.0)
+        self._do_at_leisure()
         self._decide()
         self.publish(at_once=True)
 
@@ -214,10 +215,8 @@ class Cycle:
 
         self.steps["publish"].run(publish)
 
-    def _analyse_when_due(self) -> None:
-        if time.monotonic() < self._analyse_at or not self.steps["analyse"].is_due():
-            return
-        began = time.monotonic()
+    def _do_at_leisure(self) -> None:
+        """Do what looks at much of the store, each on a beat of its own."""
 
         def analysed() -> bool:
             if self._store.last_batch() == self._analysed_batch:
@@ -228,12 +227,32 @@ class Cycle:
             self._analysed_batch = self._store.last_batch()
             return bool(corrected)
 
-        self._is_undecided |= bool(self.steps["analyse"].run(analysed))
-        took = time.monotonic() - began
-        self._analyse_at = time.monotonic() + max(self.config.cycle.analyse_seconds, took / _SLOW_SHARE)
+        def compacted() -> bool:
+            self._store.compact(min_files=_COMPACT_FILES, rows=_COMPACT_ROWS)
+            return False
+
+        self._beat("analyse", self.config.cycle.analyse_seconds, _SLOW_SHARE, analysed)
+        self._beat("compact", _COMPACT_SECONDS, _COMPACT_SHARE, compacted)
+
+    def _beat(self, name: str, every_seconds: float, share: float, do: Callable[[], bool]) -> None:
+        """Do a step when its time has come, in no more than a share of the time.
+
+        What the step returns tells whether there is something to decide.
+        """
+        step, began = self.steps[name], time.monotonic()
+        if began < self._next.setdefault(name, began + every_seconds) or not step.is_due():
+            return
+        self._is_undecided |= bool(step.run(do))
+        ended = time.monotonic()
+        self._next[name] = ended + max(every_seconds, (ended - began) / share)
 
     def _is_unfinished(self) -> bool:
         return any(each.place.is_unfinished for each in self._arriving.places)
+
+
+def snapshot_place(config: Config) -> Path:
+    """Return where the snapshot goes by some settings."""
+    return Path(config.publish.snapshot) if config.publish.snapshot else snapshot_path(Path(config.store.data))
 
 
 class Once(NamedTuple):

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from socket import socket
 from typing import NamedTuple, Protocol
@@ -24,7 +25,7 @@ from whimbrel.model.endpoint import Endpoint, parse_endpoint
 from whimbrel.pipeline.clock import SteadyClock
 from whimbrel.pipeline.config import Config
 from whimbrel.pipeline.running.child import NameServer
-from whimbrel.pipeline.running.cycle import EVERYTHING, Cycle
+from whimbrel.pipeline.running.cycle import EVERYTHING, Cycle, snapshot_place
 from whimbrel.pipeline.running.health import Health, Pages
 from whimbrel.pipeline.running.metrics import Metrics
 from whimbrel.pipeline.running.notify import Notifier
@@ -90,6 +91,7 @@ class Supervisor:
         self._name_server: NameServer | None = None
         self._pages: Pages | None = None
         self._looked_at = 0.0
+        self._path = snapshot_place(config)
 
     def run(self) -> None:
         """Run until told to end; raises WhimbrelError where it cannot begin."""
@@ -97,10 +99,10 @@ class Supervisor:
             stack.callback(self._let_go)
             self._pages = self._new_pages(self._config, None)
             self._sockets = self._bound(self._config)
+            self._catch_signals()
+            self._serve_when_there_is_a_list()  # answers go on while the store is opened
             cycle = Cycle(self._config, SteadyClock(self._tools.clock), self._metrics, is_told=self._tools.is_told)
             stack.callback(cycle.close)
-            self._catch_signals()
-            self._serve_when_there_is_a_list(cycle)
             cycle.warm_up()
             watcher = self._watcher(cycle)
             changes = EVERYTHING
@@ -158,7 +160,7 @@ class Supervisor:
 
     def _tend(self, cycle: Cycle) -> None:
         """Look after the name server, and tell how it goes."""
-        self._serve_when_there_is_a_list(cycle)
+        self._serve_when_there_is_a_list()
         if self._name_server is not None:
             self._name_server.check()
         reasons = self._reasons(cycle)
@@ -197,19 +199,30 @@ class Supervisor:
         new = self._tools.bind([endpoint for endpoint in wanted if endpoint not in held])
         return [*(held[endpoint] for endpoint in wanted if endpoint in held), *new]
 
-    def _serve_when_there_is_a_list(self, cycle: Cycle) -> None:
-        if self._name_server is None and self._sockets and _is_good(cycle.snapshot, self._tools.clock()):
-            self._name_server = self._new_name_server(self._config, cycle)
-            self._name_server.start()
+    def _serve_when_there_is_a_list(self) -> None:
+        """Start the name server; raises ConfigError where the list may not be served there."""
+        if self._name_server is None and self._sockets:
+            snapshot = self._snapshot()
+            if snapshot is not None:
+                _check_demo(snapshot, [held.endpoint for held in self._sockets])
+                self._name_server = self._new_name_server(self._config)
+                self._name_server.start()
 
-    def _new_name_server(self, config: Config, cycle: Cycle) -> NameServer:
+    def _snapshot(self) -> Snapshot | None:
+        """Return the snapshot to begin with, where there is a good one."""
+        try:
+            return Snapshot.open(self._path.read_bytes(), now=self._tools.clock().timestamp())
+        except (OSError, SnapshotError):
+            return None
+
+    def _new_name_server(self, config: Config) -> NameServer:
         descriptors = [each.fileno() for held in self._sockets for each in (held.udp, held.tcp)]
-        return NameServer(lambda: self._tools.command(config, cycle.snapshot, descriptors), descriptors, self._metrics)
+        return NameServer(lambda: self._tools.command(config, self._path, descriptors), descriptors, self._metrics)
 
-    def _replace_name_server(self, cycle: Cycle) -> None:
+    def _replace_name_server(self) -> None:
         """Put a name server by the new settings in the place of the old, which ends when the new one answers."""
         old = self._name_server
-        self._name_server = new = self._new_name_server(self._config, cycle) if self._sockets else None
+        self._name_server = new = self._new_name_server(self._config) if self._sockets else None
         if new is not None:
             new.start()
             due = time.monotonic() + _HANDOVER_SECONDS
@@ -275,7 +288,7 @@ class Supervisor:
         if (config.serve, config.log) != (old.serve, old.log):
             dropped = [held for held in self._sockets if held not in sockets]
             self._sockets = sockets
-            self._replace_name_server(cycle)
+            self._replace_name_server()
             for held in dropped:
                 _close(held)
         return watcher, changes
@@ -290,6 +303,9 @@ class Supervisor:
         ):
             if before != after:
                 raise ConfigError(f"{key} changed from {before!r} to {after!r}, which takes a restart")
+        snapshot = self._snapshot()
+        if snapshot is not None:
+            _check_demo(snapshot, [parse_endpoint(text) for text in config.serve.listen])
 
     def _new_pages(self, config: Config, held: Pages | None) -> Pages | None:
         """Return the pages for some settings, which are those held where nothing changed."""
@@ -306,13 +322,11 @@ class Supervisor:
         return Watcher(places, self._wake, gather_seconds=settings.gather_seconds, polling=settings.polling)
 
 
-def _is_good(path: Path, now: datetime) -> bool:
-    """Tell whether there is a snapshot to begin with."""
-    try:
-        Snapshot.open(path.read_bytes(), now=now.timestamp())
-    except (OSError, SnapshotError):
-        return False
-    return True
+def _check_demo(snapshot: Snapshot, listen: Sequence[Endpoint]) -> None:
+    """Raise ConfigError where a demo's list, whose addresses belong to others now, would be served to strangers."""
+    strangers = [endpoint for endpoint in listen if not ip_address(endpoint.address).is_loopback]
+    if snapshot.zone.demo and strangers:
+        raise ConfigError(f"serve.listen: a demo's list is served on 127.0.0.1 or ::1 only, not on {strangers[0]}")
 
 
 def _close(held: Held) -> None:

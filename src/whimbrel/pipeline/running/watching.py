@@ -108,6 +108,8 @@ class Watcher:
                 if notices or is_first:
                     self._wake()
                 is_first = False
+        except FileNotFoundError:
+            self._watched.clear()  # it went just now: begun again at the next call of `take`
         except (OSError, RuntimeError) as error:
             if not self._stop.is_set():
                 _log.warning("changes are looked for from now on, since the system does not tell of them: %s", error)
