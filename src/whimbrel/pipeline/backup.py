@@ -31,7 +31,6 @@ from whimbrel.evidence.manifest import MANIFEST_FILE
 from whimbrel.evidence.store import STORE_FOLDER
 from whimbrel.pipeline.places import (
     LEDGER_FILE,
-    LEDGER_URL_FILE,
     RECIPIENTS_KEY_FILE,
     SIGNING_KEY_FILE,
     SNAPSHOT_FILE,
@@ -41,8 +40,8 @@ from whimbrel.pipeline.places import (
 # A merge that strikes files out and an hour's grace would have to end within each of so many copies.
 _ATTEMPTS = 3
 NOTE_FILE = "backup.json"
-# Secrets: the last may hold a password.
-_KEY_FILES = (f"{STORE_FOLDER}/{RECIPIENTS_KEY_FILE}", SIGNING_KEY_FILE, LEDGER_URL_FILE)
+# Not `ledger.url`: a store put back from here to be looked at must not write to the database in use.
+_KEY_FILES = (f"{STORE_FOLDER}/{RECIPIENTS_KEY_FILE}", SIGNING_KEY_FILE)
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z")
 _DRAFT, _REMOVED = ".new-", ".removed-"
 
