@@ -60,14 +60,18 @@ def end_terms(data_dir: Path, before: date, now: datetime) -> Forgotten:
     """Delete the evidence of all days before `before`, whose term is over; what was decided on it stands."""
     with Evidence.open(data_dir, write=True) as store:
         _check_staging(store)
-        with store.together():
-            rows = store.forget(before=before)
-            if rows:
-                drop_days(store, before)
-                forget_state(store)
-                store.remember(_UNDER_WAY, "yes")
-        why = f"the term of all days before {before} was over"
-        mark = _finish(store, data_dir, None, now, by="operator", why=why)
+        return end_terms_of(store, data_dir, before, now, by="operator")
+
+
+def end_terms_of(store: Evidence, data_dir: Path, before: date, now: datetime, *, by: str) -> Forgotten:
+    """Do so in a store that is open for writing."""
+    with store.together():
+        rows = store.forget(before=before)
+        if rows:
+            drop_days(store, before)
+            forget_state(store)
+            store.remember(_UNDER_WAY, "yes")
+    mark = _finish(store, data_dir, None, now, by=by, why=f"the term of all days before {before} was over")
     return Forgotten(rows, 0, 0, mark)
 
 

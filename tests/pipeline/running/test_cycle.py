@@ -119,6 +119,36 @@ def test_a_step_that_fails_is_done_later_and_nothing_is_lost(
     assert service.metrics.sum("faults_total") == 1
 
 
+def test_days_whose_term_is_over_are_deleted_and_what_was_decided_stands(service: Service) -> None:
+    deliver(service.maildir, "1", spam("91.1.1.7"))
+    service.turn()
+
+    def observed() -> int:
+        with Evidence.open(service.data) as store:
+            return store.counts().observations.rows
+
+    def after(days: int, keep_days: int) -> None:
+        service.cycle.take_up(
+            msgspec.structs.replace(service.config, store=tables.Store(data=str(service.data), keep_days=keep_days))
+        )
+        service.ahead = timedelta(days=days)
+        service.cycle._next["forget"] = 0.0
+        service.turn(NOTHING)
+        assert service.cycle.fault() is None
+
+    after(days=3, keep_days=0)
+    after(days=3, keep_days=5)
+    assert observed() == 1
+    after(days=7, keep_days=5)
+    assert observed() == 0
+    assert service.listed() == {"91.1.1.7"}
+    with Ledger.open(ledger_place(service.data)) as ledger:
+        assert ledger.runs()[-1].kind == "forgotten"
+    deliver(service.maildir, "2", spam("91.1.2.7", number=2))
+    service.turn()
+    assert service.listed() == {"91.1.1.7", "91.1.2.7"}
+
+
 def test_terms_end_by_the_clock_alone(service: Service) -> None:
     deliver(service.maildir, "1", spam("91.1.1.7"))
     service.turn()

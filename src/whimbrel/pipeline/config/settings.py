@@ -14,6 +14,9 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     """Where everything is kept."""
 
     data: Annotated[str, Meta(description="The folder of the store.", min_length=1)] = "whimbrel-data"
+    keep_days: Annotated[
+        int, Meta(description="The term of evidence: older days are deleted, once an hour; 0: kept for ever.", ge=0)
+    ] = 0
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -23,6 +23,7 @@ from whimbrel.pipeline.analyse import analyse
 from whimbrel.pipeline.clock import check_behind
 from whimbrel.pipeline.config import Config
 from whimbrel.pipeline.decide import Deciding
+from whimbrel.pipeline.forget import end_terms_of
 from whimbrel.pipeline.ingest import is_demo
 from whimbrel.pipeline.places import ledger_place, snapshot_path
 from whimbrel.pipeline.publish import keys_in_use
@@ -36,6 +37,8 @@ from whimbrel.publishing import DEMO_TEXTS, TEXTS
 
 # The share of the time that the slow step may take.
 _SLOW_SHARE = 0.01
+# A term is a number of days; an hour more is none.
+_FORGET_SECONDS = 3_600.0
 # Every turn with mail leaves two small files, which must be merged as fast as they come: a busy stream's every few
 # seconds, some at a time (2 ms a file).  Files that have grown are merged on the slower beat.
 _COMPACT_SECONDS = 5.0
@@ -61,6 +64,7 @@ STEPS: Mapping[str, str] = {
     "publish": "name servers go on with the snapshot they have",
     "analyse": "campaigns and own servers are as they were",
     "compact": "small files of the store wait to be merged",
+    "forget": "days whose term is over are still there",
 }
 
 EVERYTHING = Changes(frozenset(), all_of_them=True)
@@ -231,8 +235,17 @@ class Cycle:
             self._store.compact(min_files=_COMPACT_FILES, rows=_COMPACT_ROWS)
             return False
 
+        def forgotten() -> bool:
+            now = self._now()
+            before = now.date() - timedelta(days=self.config.store.keep_days)
+            first = self._store.counts().observations.first_day
+            if self.config.store.keep_days and first is not None and first < before and not self._store.staged_keys():
+                end_terms_of(self._store, Path(self.config.store.data), before, now, by="settings")
+            return False
+
         self._beat("analyse", self.config.cycle.analyse_seconds, _SLOW_SHARE, analysed)
         self._beat("compact", _COMPACT_SECONDS, _COMPACT_SHARE, compacted)
+        self._beat("forget", _FORGET_SECONDS, _SLOW_SHARE, forgotten)
 
     def _beat(self, name: str, every_seconds: float, share: float, do: Callable[[], bool]) -> None:
         """Do a step when its time has come, in no more than a share of the time.
