@@ -188,12 +188,16 @@ def test_it_ends_at_once_when_told_though_the_source_hangs(tmp_path: Path, sourc
 
 def test_a_mirror_loads_no_evidence_and_no_database(tmp_path: Path, source: Path) -> None:
     program = f"""
-import os, signal, sys, threading
+import os, signal, sys, threading, time
 from whimbrel.cli import main
+def end():
+    while signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # till it can be told to end
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
 sys.argv[1:] = ["mirror", {str(source)!r}, "--now", {NOW.isoformat()!r}, "--data", {str(tmp_path / "data")!r},
     "--key", {public_key(OLD).line()!r}, "--listen", "127.0.0.1:0"]
 os._exit = lambda code: print(code, sorted({{"duckdb", "pyarrow", "sqlalchemy", "sqlite3"}} & set(sys.modules)))
-threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+threading.Thread(target=end, daemon=True).start()
 main()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

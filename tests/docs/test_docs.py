@@ -346,6 +346,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         ("remove", "192.0.2.1", "--why", "x"),
         ("allow", "192.0.2.0/24", "--owner", "x", "--why", "x"),
         ("rebuild",),
+        ("forget", "192.0.2.1"),
     ):
         name, *action = line.split()
         now = () if name in TIMELESS_COMMANDS else NOW

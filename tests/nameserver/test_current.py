@@ -1,7 +1,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from whimbrel.errors import SnapshotError
 from whimbrel.model.listing import Listing
 from whimbrel.nameserver.current import CurrentSnapshot
-from whimbrel.publishing import write_snapshot
+from whimbrel.publishing import build_snapshot, write_snapshot
 from whimbrel.publishing.signing import new_key, public_key, signed
 
 MakeData = Callable[..., bytes]
@@ -81,6 +81,21 @@ def test_with_a_key_only_what_it_signed_is_taken_up(
     write_snapshot(path, signed(snapshot_of(serial=8), [stranger, key]))
     asyncio.run(current.look())
     assert (current.snapshot.serial, current.swaps, current.refused) == (8, 1, 2)
+
+
+def test_a_demo_does_not_take_a_real_lists_place(path: Path, now: float, caplog: pytest.LogCaptureFixture) -> None:
+    born = datetime.fromtimestamp(now, UTC)
+    current = CurrentSnapshot(path, lambda: now)
+    for serial, demo in ((8, True), (9, False), (10, True)):
+        data = build_snapshot(
+            [], zone="bl.example", serial=serial, born=born, expires=born + timedelta(hours=1), demo=demo
+        )
+        write_snapshot(path, data)
+        asyncio.run(current.look())
+        assert ("a demo's list" in caplog.text) == demo
+        assert current.snapshot.serial == (7 if serial == 8 else 9)
+        caplog.clear()
+    assert CurrentSnapshot(path, lambda: now).snapshot.serial == 10
 
 
 def test_to_begin_with_a_good_file_is_needed(path: Path, world_data: bytes, now: float) -> None:

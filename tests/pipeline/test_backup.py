@@ -49,6 +49,8 @@ def test_taken_while_a_writer_is_at_work_each_goes_on_to_the_same_end(tmp_path: 
                 with suppress(*([] if taken else [StoreError])):  # the store may only just be being made
                     taken.append(back_up(live, goal).path)
             time.sleep(0.1)
+            if taken:
+                assert is_sound(check(live, None)), check(live, None)
     assert writer.returncode == 0
     assert len(taken) > 5
     expected = contents(live)
@@ -175,6 +177,16 @@ def test_old_ones_are_removed_when_asked(store: Path, tmp_path: Path) -> None:
     assert last.removed == 2
     assert moments(goal) == [taken[-1], last.path]
     assert sorted(goal.iterdir()) == moments(goal)
+
+
+def test_one_that_is_given_a_name_is_kept(store: Path, tmp_path: Path) -> None:
+    goal = tmp_path / "backups"
+    named = back_up(store, goal).path.rename(goal / "before the move")
+    last = [back_up(store, goal, keep=1).path for _ in range(2)][-1]
+    assert moments(goal) == [last]
+    (named / "signing.key").unlink()  # which is none here
+    assert check(named, None) == []
+    assert restore(named, tmp_path / "new").source == named
 
 
 def test_a_clock_that_goes_back_does_not_reorder_them(

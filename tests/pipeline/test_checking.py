@@ -1,10 +1,14 @@
 """A whole store, with exactly one thing wrong at a time."""
 
+import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.pipeline.conftest import Undisturbed
@@ -12,6 +16,7 @@ from tests.pipeline.mail import day
 
 from whimbrel.errors import StoreError
 from whimbrel.evidence.checking import Finding
+from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline import keys
 from whimbrel.pipeline.checking import check, is_sound
 from whimbrel.pipeline.keys import KeyPlace
@@ -97,6 +102,57 @@ def test_batches_that_wait_are_a_note(store: Path) -> None:
         path.unlink()
     finding = one(store)
     assert (finding.grade, finding.place) == ("note", "ledger.sqlite")
+
+
+def observing(store: Path, folder: Path) -> Callable[[], None]:
+    """Return what lets another process append evidence, and list a host."""
+    given = folder / "given.jsonl"
+    row = {"seen_at": "2002-09-20T00:00:00Z", "sensor": "mx", "host": "24.1.2.3", "kind": "message", "label": "spam"}
+    given.write_text("".join(json.dumps(row | {"ref": str(number)}) + "\n" for number in range(5)))
+    command: list[str | Path] = [Path(sys.executable).with_name("whimbrel"), "observe", given, "--data", store]
+
+    def observe() -> None:
+        subprocess.run([*command, "--now", "2003-01-02"], check=True, capture_output=True)
+
+    return observe
+
+
+def test_a_run_that_falls_into_the_check_is_no_damage(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark is read when a writer has just gone on."""
+    original, observe, calls = Ledger.last_run, observing(store, tmp_path), [0]
+
+    def last_run(ledger: Ledger) -> Any:
+        calls[0] += 1
+        if calls[0] == 2:
+            observe()
+        return original(ledger)
+
+    monkeypatch.setattr(Ledger, "last_run", last_run)
+    assert check(store, NOW) == []
+    assert calls[0] >= 2
+
+
+@pytest.mark.parametrize("runs", [1, 9])
+def test_damage_is_seen_though_a_run_falls_into_the_check(
+    store: Path, tmp_path: Path, runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is read, and a writer goes on: once, or so often that nothing can be compared, which is told."""
+    day = 86_400 * 1_000_000
+    execute(store / "ledger.sqlite", f"UPDATE listing SET until = until + 99 * {day} WHERE target = ({_LAST})")
+    original, observe, left = Ledger.history, observing(store, tmp_path), [runs]
+
+    def history(ledger: Ledger, *arguments: Any) -> Any:
+        events = original(ledger, *arguments)
+        left[0] -= 1
+        if left[0] == runs - 1:
+            observe()
+        return events if left[0] < 0 or runs == 1 else events[:-1]
+
+    monkeypatch.setattr(Ledger, "history", history)
+    finding = one(store)
+    assert (finding.grade, finding.place) == ("wrong" if runs == 1 else "note", "ledger.sqlite")
 
 
 def _cut(path: Path) -> None:

@@ -153,7 +153,7 @@ def test_the_table_gives_the_verdicts_that_the_column_gives(store: Path, unnamed
     assert told.equals(links(store, NOW))
     assert not told.equals(links(unnamed, NOW))
     (line,) = said
-    assert re.fullmatch(rf"{table}: 220 networks; knows ([0-9,]+) of \1 hosts seen", line)
+    assert re.fullmatch(rf"{table}: 220 networks; knows ([0-9,]+) of \1 hosts", line)
 
 
 def test_two_tables_are_asked_in_order(store: Path, unnamed: Path, table: Path, tmp_path: Path) -> None:

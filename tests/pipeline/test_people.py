@@ -126,6 +126,13 @@ def test_allowed_is_never_listed_until_it_is_allowed_no_longer(store: Path, tmp_
         end_allowance(store, "24.1.0.0/16", day(8), why="twice")
 
 
+def test_a_present_that_lies_back_counts_as_the_last_one(store: Path) -> None:
+    _, *ended = allow(store, "24.1.0.0/16", day(0.1), owner="x", why="x")  # nothing was listed then
+    assert PEER in {event.target for event in ended}
+    assert PEER not in listed(store, day(2))
+    assert rebuild(store, write=False).state_same
+
+
 def test_before_anything_was_decided_it_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no ledger here"):
         allow(tmp_path, PEER, day(1), owner="x", why="x")

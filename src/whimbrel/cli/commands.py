@@ -26,6 +26,7 @@ COMMANDS = {
     "status": "Say what the store holds.",
     "remove": "Ask for the removal of a listing: free, and at once for a first one.",
     "allow": "Never list a network; alone: list what is allowed.",
+    "forget": "Forget an address or a recipient, or all days whose term is over.",
     "rebuild": "Make list and working state again from what was recorded, and compare.",
     "publish": "Write the snapshot that name servers serve.",
     "export": "Write the list for other programs: rbldnsd, RPZ, firewalls, Postfix, STIX, MISP.",

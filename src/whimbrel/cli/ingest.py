@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from whimbrel.cli.options import data_option, deciding_options, json_option, now_option
+from whimbrel.cli.options import check_clock, data_option, deciding_options, json_option, now_option
 from whimbrel.cli.output import print_decided, print_json
 from whimbrel.cli.progress import Progress
 from whimbrel.pipeline.ingest import Asked, Ingested, ingest
@@ -67,6 +67,7 @@ def command(
     xz, zst) of these, or - for standard input. What has been read already is not read again: after an interruption
     the same command goes on where it stopped.
     """
+    check_clock(data_dir, now)
     asked = Asked(
         data_dir=data_dir,
         paths=paths,

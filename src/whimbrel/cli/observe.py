@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from whimbrel.cli.options import data_option, deciding_options, json_option, now_option
+from whimbrel.cli.options import check_clock, data_option, deciding_options, json_option, now_option
 from whimbrel.cli.output import print_decided, print_json
 from whimbrel.cli.progress import Progress
 from whimbrel.pipeline.observe import observe
@@ -41,6 +41,7 @@ def command(
 
     With more than --max-errors bad lines nothing of the file is kept.
     """
+    check_clock(data_dir, now)
     with Progress("reading", "observation", shown=not as_json) as progress:
         done = observe(
             data_dir,

@@ -106,6 +106,14 @@ def now_option(function: _Function) -> _Function:
     )(function)
 
 
+def check_clock(data_dir: Path, now: datetime) -> None:
+    """Raise StoreError where the machine's clock, which nobody corrected with `--now`, is behind what was decided."""
+    from whimbrel.pipeline import clock  # noqa: PLC0415 - for commands that decide
+
+    if click.get_current_context().get_parameter_source("now") is not click.core.ParameterSource.COMMANDLINE:
+        clock.check_clock(data_dir, now)
+
+
 def deciding_options(function: _Function) -> _Function:
     """Add `--profile`: by which policy a new store decides."""
     return click.option(

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,25 +48,25 @@ def command(
 
     config = read()
     set_up(config.log.format, config.log.level)
-    ahead = None if now is None else now - datetime.now(UTC)
+    ahead = timedelta(0) if now is None else now - datetime.now(UTC)
 
     def clock() -> datetime:
-        return datetime.now(UTC) if ahead is None else datetime.now(UTC) + ahead
+        return datetime.now(UTC) + ahead
 
     if once:
-        _once(config, clock, as_json=as_json)
+        _once(config, clock, as_json=as_json, is_told=now is not None)
         return
     from whimbrel.pipeline.running.notify import Notifier  # noqa: PLC0415 - takes half a second, which --help must not
     from whimbrel.pipeline.running.supervisor import Supervisor  # noqa: PLC0415
 
-    Supervisor(config, _tools(read, clock, as_json=as_json, moved=ahead is not None), Notifier(os.environ)).run()
+    Supervisor(config, _tools(read, clock, as_json=as_json, is_told=now is not None), Notifier(os.environ)).run()
 
 
-def _once(config: Config, clock: Callable[[], datetime], *, as_json: bool) -> None:
+def _once(config: Config, clock: Callable[[], datetime], *, as_json: bool, is_told: bool) -> None:
     """Make a single pass; raises StoreError where a step of it failed."""
     from whimbrel.pipeline.running.cycle import once  # noqa: PLC0415 - as above
 
-    done = once(config, clock)
+    done = once(config, clock, is_told=is_told)
     if done.fault is not None:
         raise StoreError(f"{done.fault}; what was read stays read, the same command goes on from there")
     if as_json:
@@ -78,7 +78,7 @@ def _once(config: Config, clock: Callable[[], datetime], *, as_json: bool) -> No
     )
 
 
-def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json: bool, moved: bool) -> "Tools":
+def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json: bool, is_told: bool) -> "Tools":
     from whimbrel.nameserver import bind  # noqa: PLC0415 - as above
     from whimbrel.pipeline.running.supervisor import Tools  # noqa: PLC0415
 
@@ -87,7 +87,7 @@ def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json
         level = "warning" if config.log.level == "info" else config.log.level  # it tells of each of many snapshots
         options = ["--snapshot", str(snapshot), "--log-format", config.log.format, "--log-level", level]
         options += [text for each in descriptors for text in ("--fd", str(each))]
-        options += ["--now", clock().isoformat()] if moved else []
+        options += ["--now", clock().isoformat()] if is_told else []
         return [sys.executable, "-c", program, "serve", "--supervised", *options]
 
     def running(where: "Running") -> None:
@@ -101,4 +101,4 @@ def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json
         pages = f"; metrics and health on http://{where.metrics}" if where.metrics else ""
         click.echo(f"running: answering on {places}{pages}; Ctrl-C ends")
 
-    return Tools(load=read, bind=bind, command=serve, set_up_log=set_up, clock=clock, running=running)
+    return Tools(load=read, bind=bind, command=serve, set_up_log=set_up, clock=clock, is_told=is_told, running=running)

@@ -10,8 +10,21 @@ disk and what is guaranteed stand in `docs/evidence.md`.
 
 from whimbrel.evidence.batch import Batch
 from whimbrel.evidence.compaction import CompactionReport
+from whimbrel.evidence.erasure import Erased, Names, hops_name, naming
 from whimbrel.evidence.manifest import Counts, KindCounts
 from whimbrel.evidence.staging import decode_hops, encode_hops
 from whimbrel.evidence.store import Evidence
 
-__all__ = ["Batch", "CompactionReport", "Counts", "Evidence", "KindCounts", "decode_hops", "encode_hops"]
+__all__ = [
+    "Batch",
+    "CompactionReport",
+    "Counts",
+    "Erased",
+    "Evidence",
+    "KindCounts",
+    "Names",
+    "decode_hops",
+    "encode_hops",
+    "hops_name",
+    "naming",
+]

@@ -50,7 +50,7 @@ def compact(folder: Path, manifest: Manifest, *, min_files: int, rows: int | Non
                 continue
             for group in _groups(files):
                 tables = [read_parquet(folder / file.path, STORED[kind]) for file in group]
-                made += _swap(folder, manifest, kind, group, pa.concat_tables(tables))
+                made += swap(folder, manifest, kind, group, pa.concat_tables(tables))
                 merged += len(group)
     return CompactionReport(merged, made, delete_dead(folder, manifest))
 
@@ -71,7 +71,7 @@ def forget(folder: Path, manifest: Manifest, *, before: date) -> int:
             old = table.filter(is_old)
             with manifest.transaction():
                 manifest.drop_ids(kind, old.column(ID_COLUMN[kind]).to_pylist())
-                _swap(folder, manifest, kind, [file], table.filter(pc.invert(is_old)))
+                swap(folder, manifest, kind, [file], table.filter(pc.invert(is_old)))
             deleted += old.num_rows
     return deleted
 
@@ -111,7 +111,8 @@ def _groups(files: Sequence[LiveFile]) -> Iterator[list[LiveFile]]:
         yield group
 
 
-def _swap(folder: Path, manifest: Manifest, kind: str, old: Sequence[LiveFile], table: pa.Table) -> int:
+def swap(folder: Path, manifest: Manifest, kind: str, old: Sequence[LiveFile], table: pa.Table) -> int:
+    """Put files with the rows of `table` in the place of others; return how many were made."""
     written: list[Path] = []
     try:
         with manifest.transaction(), storing(folder):

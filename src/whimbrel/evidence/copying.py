@@ -21,6 +21,7 @@ from whimbrel.evidence.files import reading_database, storing, sync_folder
 from whimbrel.evidence.manifest import KINDS, MANIFEST_FILE
 from whimbrel.evidence.staging import DRAFT, STAGING_FOLDER, STAGING_SUFFIX
 
+_PIECE_BYTES = 1024 * 1024
 _LIVE = "SELECT path, bytes FROM files UNION ALL SELECT path, bytes FROM derived ORDER BY path"
 
 
@@ -118,9 +119,11 @@ def copy_moment(folder: Path, manifest: sqlite3.Connection, goal: Path, earlier:
 
 def copy_file(source: Path, goal: Path) -> None:
     """Copy a file to the new file `goal`, with its mode, durably; raises OSError."""
-    shutil.copyfile(source, goal)
-    goal.chmod(source.stat().st_mode & 0o777)
-    _sync_file(goal)
+    with source.open("rb") as file, os.fdopen(os.open(goal, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as copy:
+        shutil.copyfileobj(file, copy, _PIECE_BYTES)
+        copy.flush()
+        os.fchmod(copy.fileno(), os.fstat(file.fileno()).st_mode & 0o777)
+        os.fsync(copy.fileno())
 
 
 def _copy_live(folder: Path, name: str, goal: Path, size_bytes: int) -> None:

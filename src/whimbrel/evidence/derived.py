@@ -54,6 +54,12 @@ def read(folder: Path, manifest: Manifest, name: str, partitions: Sequence[str] 
     return pa.concat_tables(read_parquet(folder / path) for path in paths)
 
 
+def drop(manifest: Manifest, name: str) -> None:
+    """Take a derived table out of life."""
+    with manifest.transaction():
+        _strike(manifest, name, _paths(manifest, name, None))
+
+
 def versions(manifest: Manifest, name: str) -> set[tuple[str, int]]:
     """Return the stage and version of each partition of a derived table."""
     rows = manifest.db.execute("SELECT DISTINCT stage, version FROM derived WHERE name = ?", (name,))

@@ -70,6 +70,10 @@ class Keys:
         key = self._key if key_id is None else self._keys[key_id]
         return _keyed_hash(key, text)
 
+    def hashes(self, text: str) -> list[bytes]:
+        """Return the hashes of `text` under every key that was ever in use."""
+        return [_keyed_hash(key, text) for key in self._keys.values()]
+
 
 # Recipients of a site repeat; 16 Ki texts stay under 4 MB.
 @lru_cache(maxsize=16_384)

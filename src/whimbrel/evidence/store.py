@@ -21,10 +21,11 @@ from typing import Any, Self
 import pyarrow as pa
 
 from whimbrel.errors import StoreError
-from whimbrel.evidence import compaction, derived, extents
+from whimbrel.evidence import compaction, derived, erasure, extents
 from whimbrel.evidence.batch import Batch
 from whimbrel.evidence.compaction import CompactionReport
 from whimbrel.evidence.derived import DERIVED_FOLDER
+from whimbrel.evidence.erasure import Erased
 from whimbrel.evidence.extents import Extent
 from whimbrel.evidence.files import storing, sync_folder
 from whimbrel.evidence.keys import KEY_FILE, Keys
@@ -287,6 +288,10 @@ class Evidence:
         """Return a derived table, or the named partitions of it; None where nothing was stored."""
         return derived.read(self.folder, self._manifest, name, partitions)
 
+    def drop(self, name: str) -> None:
+        """Take a derived table out; it is as if it had never been stored."""
+        derived.drop(self._manifest, name)
+
     def derived_versions(self, name: str) -> set[tuple[str, int]]:
         """Return the (stage, version) pairs that the partitions of a derived table were made by."""
         return derived.versions(self._manifest, name)
@@ -312,6 +317,18 @@ class Evidence:
     def forget(self, *, before: date) -> int:
         """End the term of all days before `before`: delete their rows; return how many."""
         return compaction.forget(self.folder, self._manifest, before=before)
+
+    def erase_host(self, host: str) -> Erased:
+        """Erase a host's observations and the facts that name it, within `together`; `bury` ends the old files."""
+        return erasure.erase_host(self.folder, self._manifest, host)
+
+    def erase_recipient(self, address: str) -> Erased:
+        """Erase a recipient's keyed hashes, under every key, likewise."""
+        return erasure.erase_recipient(self.folder, self._manifest, self._open_keys().hashes(address))
+
+    def bury(self) -> None:
+        """Delete all files that are no longer live, whether or not their grace is over."""
+        erasure.bury(self.folder, self._manifest)
 
     def counts(self) -> Counts:
         """Count what is stored."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from whimbrel.listings import lifecycle
 from whimbrel.listings.policy import Decider
-from whimbrel.model.listing import Event, State
+from whimbrel.model.listing import Event, said
 
 
 def remove(decider: Decider, target: str, *, by: str, why: str) -> list[Event]:
@@ -21,7 +21,7 @@ def remove(decider: Decider, target: str, *, by: str, why: str) -> list[Event]:
     standing = decider.standing(target)
     assert standing is not None
     assert standing.until is not None
-    asked = _said(decider, target, "removal requested", by, why)
+    asked = said(decider.clock, target, "removal requested", by, why)
     if standing.times_listed == 1:
         reason = "it is its first listing: removal works at once"
         end = lifecycle.ended(standing, target, decider.clock, decider.rule_version, change="removed", why=reason)
@@ -31,7 +31,7 @@ def remove(decider: Decider, target: str, *, by: str, why: str) -> list[Event]:
         f"it is listed for the {_ordinal(standing.times_listed)} time: removal works for a first listing; "
         f"this one ends by itself at {standing.until:%Y-%m-%d %H:%M} UTC unless it sends spam"
     )
-    return [asked, _said(decider, target, "refused", decider.rule_version, reason)]
+    return [asked, said(decider.clock, target, "refused", decider.rule_version, reason)]
 
 
 def is_listed(decider: Decider, target: str) -> bool:
@@ -44,7 +44,7 @@ def is_listed(decider: Decider, target: str) -> bool:
 
 def allow(decider: Decider, target: str, listed: Iterable[str], *, owner: str, why: str) -> list[Event]:
     """Return the events of allowing a host or network; of the `listed` targets, what holds it or lies in it ends."""
-    events = [_said(decider, target, "allowed", owner, why)]
+    events = [said(decider.clock, target, "allowed", owner, why)]
     for each in sorted(listed):
         standing = decider.standing(each)
         if standing is not None and is_listed(decider, each) and overlap(each, target):
@@ -56,7 +56,7 @@ def allow(decider: Decider, target: str, listed: Iterable[str], *, owner: str, w
 
 def end_allowance(decider: Decider, target: str, *, owner: str, why: str) -> list[Event]:
     """Return the event of allowing a host or network no longer."""
-    return [_said(decider, target, "no longer allowed", owner, why)]
+    return [said(decider.clock, target, "no longer allowed", owner, why)]
 
 
 def overlap(one: str, other: str) -> bool:
@@ -66,23 +66,6 @@ def overlap(one: str, other: str) -> bool:
     except ValueError:
         return False
     return first.version == second.version and first.overlaps(second)
-
-
-def _said(decider: Decider, target: str, change: State, actor: str, why: str) -> Event:
-    return Event(
-        at=decider.clock,
-        target=target,
-        change=change,
-        actor=actor,
-        code=None,
-        role=None,
-        until=None,
-        score=None,
-        prior_logit=None,
-        probability_legitimate=None,
-        why=why,
-        evidence=(),
-    )
 
 
 def _ordinal(number: int) -> str:

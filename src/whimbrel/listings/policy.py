@@ -154,6 +154,16 @@ class Decider:
         state.evidence.clear()
         self.touched.add(target)
 
+    def erase(self, host: str) -> None:
+        """Forget a host, and that it was seen in its network; what it adds to the prior names nobody."""
+        self.hosts.pop(host, None)
+        self.touched.discard(host)
+        network = self.networks.get(network_of(host))
+        if network is not None:
+            network.hosts.pop(host, None)
+            network.unnamed.pop(host, None)
+            self.touched.add(network.network)
+
     def standing(self, target: str) -> Standing | None:
         """Return where a target stands, or None where it was never seen."""
         state: HostState | NetworkState | None = self.hosts.get(target) or self.networks.get(target)

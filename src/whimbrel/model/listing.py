@@ -131,3 +131,21 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     decided: int = 0
     number: int = 0
     last_event: int = 0
+
+
+def said(at: datetime, target: str, change: State, actor: str, why: str) -> Event:
+    """Return the event of something that was said and not measured."""
+    return Event(
+        at=at,
+        target=target,
+        change=change,
+        actor=actor,
+        code=None,
+        role=None,
+        until=None,
+        score=None,
+        prior_logit=None,
+        probability_legitimate=None,
+        why=why,
+        evidence=(),
+    )

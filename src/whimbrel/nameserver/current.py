@@ -86,6 +86,9 @@ class CurrentSnapshot:
             loaded.check_time(now=self._clock(), in_force=None if in_force is None else in_force.serial)
         except SnapshotError as error:
             raise SnapshotError(f"{self._path}: {error}") from None
+        if in_force is not None and loaded.zone.demo and not in_force.zone.demo:
+            # Where the server listens was looked at when it was started, for a real list: strangers may be asking.
+            raise SnapshotError(f"{self._path}: a demo's list of old mail takes no real list's place; start anew")
         return loaded
 
 

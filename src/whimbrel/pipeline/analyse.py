@@ -1,5 +1,7 @@
 """Analysis after a batch: campaigns grow by the new messages, host-days are computed again for the days touched."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -58,8 +60,26 @@ def _host_days(store: Evidence, mark: int) -> int:
     """Compute the host-days of touched days again, one partition a month."""
     new = store.observations(after_batch=mark, columns=["seen_at"], superseded=True)
     days = sorted({*hosts.days_of(new).to_pylist(), *stale_days(store)})
-    if not days:
-        return 0
+    if days:
+        count_days_again(store, days)
+        forget_stale_days(store)
+    return len(days)
+
+
+def drop_days(store: Evidence, before: date) -> None:
+    """Take the host-days of all days before `before` out."""
+    kept = store.derived("host_days")
+    if kept is not None:
+        rest = kept.filter(pc.greater_equal(kept["day"], pa.scalar(before)))
+        months = pc.strftime(rest["day"], format="%Y-%m")
+        names = sorted(set(months.to_pylist()))
+        store.drop("host_days")
+        partitions = {month: rest.filter(pc.equal(months, month)) for month in names}
+        store.replace("host_days", partitions, stage=STAGE, version=VERSION)
+
+
+def count_days_again(store: Evidence, days: Sequence[date]) -> None:
+    """Compute the host-days of some days anew from the evidence as it is."""
     touched = pa.array(days, pa.date32())
     fresh = hosts.host_days(store.observations(days=days))
     months = pc.strftime(fresh["day"], format="%Y-%m")
@@ -69,5 +89,3 @@ def _host_days(store: Evidence, mark: int) -> int:
         inside = fresh.filter(pc.equal(months, month))
         partitions[month] = inside if kept is None else hosts.replace_days(kept, inside, touched)
     store.replace("host_days", partitions, stage=STAGE, version=VERSION)
-    forget_stale_days(store)
-    return len(days)

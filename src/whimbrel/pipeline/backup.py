@@ -12,6 +12,7 @@ so each costs what is new; it is built beside and renamed, so that a backup is t
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -30,7 +31,6 @@ from whimbrel.evidence.manifest import MANIFEST_FILE
 from whimbrel.evidence.store import STORE_FOLDER
 from whimbrel.pipeline.places import (
     LEDGER_FILE,
-    LEDGER_URL_FILE,
     RECIPIENTS_KEY_FILE,
     SIGNING_KEY_FILE,
     SNAPSHOT_FILE,
@@ -40,8 +40,9 @@ from whimbrel.pipeline.places import (
 # A merge that strikes files out and an hour's grace would have to end within each of so many copies.
 _ATTEMPTS = 3
 NOTE_FILE = "backup.json"
-# Secrets: the last may hold a password.
-_KEY_FILES = (f"{STORE_FOLDER}/{RECIPIENTS_KEY_FILE}", SIGNING_KEY_FILE, LEDGER_URL_FILE)
+# Not `ledger.url`: a store put back from here to be looked at must not write to the database in use.
+_KEY_FILES = (f"{STORE_FOLDER}/{RECIPIENTS_KEY_FILE}", SIGNING_KEY_FILE)
+_NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z")
 _DRAFT, _REMOVED = ".new-", ".removed-"
 
 
@@ -93,10 +94,8 @@ def back_up(data_dir: Path, goal: Path, *, keys: bool = True, link: bool = False
 
 
 def moments(goal: Path) -> list[Path]:
-    """Return the backups below a folder, oldest first."""
-    if not goal.is_dir():
-        return []
-    return sorted(path.parent for path in goal.glob(f"*/{NOTE_FILE}") if not path.parent.name.startswith("."))
+    """Return the backups below a folder, oldest first; one that was given another name is not among them."""
+    return sorted(path.parent for path in goal.glob(f"*/{NOTE_FILE}") if _NAME.fullmatch(path.parent.name))
 
 
 def _copied(data_dir: Path, draft: Path, earlier: Path | None, *, keys: bool, link: bool) -> tuple[Copied, list[str]]:

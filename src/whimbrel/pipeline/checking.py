@@ -11,12 +11,14 @@ from whimbrel.evidence.checking import RESTORE, Finding, check_sqlite
 from whimbrel.evidence.checking import check as check_evidence
 from whimbrel.evidence.store import RESTORING, STORE_FOLDER
 from whimbrel.listings.ledger import Ledger, replayed
+from whimbrel.model.listing import Event
 from whimbrel.pipeline.places import LEDGER_URL_FILE, ledger_place, signing_key_path, snapshot_path
 from whimbrel.publishing import signing
 from whimbrel.wire.keyfile import KeyLine
 from whimbrel.wire.snapshot import Snapshot
 
 _PUBLISH = "publish anew: whimbrel publish"
+_ATTEMPTS = 3  # a writer that goes on between log and list, so often in a row, does not rest
 
 
 def check(data_dir: Path, now: datetime | None) -> list[Finding]:
@@ -47,40 +49,59 @@ def _ledger(data_dir: Path) -> Iterator[Finding]:
         yield from broken
         if broken:
             return
-    batches = _batches(data_dir)
     try:
         ledger = Ledger.find(place)
         if ledger is not None:
             with ledger:
-                yield from _decisions(ledger, name, batches)
-        elif batches:
+                yield from _log(ledger, name)
+                yield from _decided(ledger, name, data_dir)
+        elif batches := _batches(data_dir):
             yield Finding("note", name, f"is not there, and {batches:,} batches are not decided", "ingest again")
     except StoreError as error:
         yield Finding("wrong", name, str(error), RESTORE)
 
 
-def _decisions(ledger: Ledger, place: str, batches: int | None) -> Iterator[Finding]:
-    """Yield where the list is not what the log says, or the log has decided what evidence does not hold."""
-    events, last = ledger.history(), ledger.last_run()
-    if events:
-        at = max(event.at for event in events)
-        kept = {listing.target: listing for listing in ledger.listings(at)}
-        told = {listing.target: listing for listing in replayed(events, at)}
-        if differ := sorted(target for target in kept | told if kept.get(target) != told.get(target)):
-            some = ", ".join(differ[:3])
-            yield Finding("wrong", place, f"the list is not what its log says of {len(differ):,}: {some}", RESTORE)
-        if last is None:
-            yield Finding("wrong", place, "has events, and does not say up to where evidence is decided", RESTORE)
-    if last is not None and batches is not None:
-        decided = last.batch
-        if decided > batches:
-            problem = (
-                f"is decided up to batch {decided}, and the evidence ends at {batches}: what comes would be left out"
-            )
-            yield Finding("wrong", place, problem, RESTORE)
-        elif decided < batches:
-            problem = f"{batches - decided:,} batches wait to be decided"
-            yield Finding("note", place, problem, "nothing: the next ingest decides them")
+def _log(ledger: Ledger, place: str) -> Iterator[Finding]:
+    """Yield where the list is not what the log says."""
+    for _ in range(_ATTEMPTS):
+        events = ledger.history()
+        if not events:
+            return
+        differ = _differing(ledger, events)
+        if ledger.counts()[0] == len(events):  # else the list of that moment was read from the log itself
+            break
+    else:
+        problem = "is written to all the time: the list could not be compared with its log"
+        yield Finding("note", place, problem, "check again when the writer rests, or check a backup")
+        return
+    if differ:
+        some = ", ".join(differ[:3])
+        yield Finding("wrong", place, f"the list is not what its log says of {len(differ):,}: {some}", RESTORE)
+    if ledger.last_run() is None:
+        yield Finding("wrong", place, "has events, and does not say up to where evidence is decided", RESTORE)
+
+
+def _differing(ledger: Ledger, events: list[Event]) -> list[str]:
+    """Return the targets of which the list says another thing than the log, at the log's end."""
+    at = max(event.at for event in events)
+    kept = {listing.target: listing for listing in ledger.listings(at)}
+    told = {listing.target: listing for listing in replayed(events, at)}
+    return sorted(target for target in kept | told if kept.get(target) != told.get(target))
+
+
+def _decided(ledger: Ledger, place: str, data_dir: Path) -> Iterator[Finding]:
+    """Yield where more is decided than there is evidence of, or less."""
+    last = ledger.last_run()
+    batches = _batches(data_dir)  # read after the run: beside a writer there may be more by now, never less
+    if last is None or batches is None:
+        return
+    decided = last.batch
+    if decided > batches:
+        problem = f"is decided up to batch {decided}, and the evidence ends at {batches}: what comes would be left out"
+        yield Finding("wrong", place, problem, RESTORE)
+    elif decided < batches:
+        problem = f"{batches - decided:,} batches wait to be decided"
+        yield Finding("note", place, problem, "nothing: the next ingest decides them")
 
 
 def _batches(data_dir: Path) -> int | None:

@@ -101,6 +101,11 @@ class Deciding:
         """Close the ledger."""
         self._ledger.close()
 
+    @property
+    def last_run(self) -> Run | None:
+        """The last run of decisions that is known here; None before the first."""
+        return self._recalled().run
+
     def decide(self, store: Evidence, now: datetime) -> Decided:
         """Decide what is not decided yet and was learned by `now`, or by the latest `now` of an earlier run.
 

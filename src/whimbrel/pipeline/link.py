@@ -115,7 +115,7 @@ def _outside(store: Evidence, files: Files) -> Outside:
     found = []
     for path, table in tables:
         found.append(table.look_up(unknown))
-        files.say(f"{path}: {', '.join(table.notes)}; knows {found[-1].num_rows:,} of {len(unknown):,} hosts seen")
+        files.say(f"{path}: {', '.join(table.notes)}; knows {found[-1].num_rows:,} of {len(unknown):,} hosts")
         unknown = unknown.filter(pc.invert(pc.is_in(unknown, found[-1]["host"].combine_chunks())))
     if leases is not None:
         told = pc.sum(pc.is_in(hosts, leases.table["host"].combine_chunks())).as_py() or 0
@@ -138,6 +138,13 @@ def _keep(store: Evidence, state: State) -> None:
         for name, table in zip(Stored._fields, stored, strict=True):
             store.replace(f"link_{name}", {"": table}, stage=STAGE, version=VERSION)
         store.remember(_STATE, json.dumps(metadata))
+
+
+def forget_state(store: Evidence) -> None:
+    """Forget what was added up; the next verdicts add up the evidence there is."""
+    for name in Stored._fields:
+        store.drop(f"link_{name}")
+    store.remember(_STATE, "{}")
 
 
 def _restored(store: Evidence, settings: Settings, outside: Outside) -> State | None:

@@ -59,7 +59,7 @@ def remove(data_dir: Path, text: str, now: datetime, *, by: str, why: str) -> Re
             raise ConfigError(f"{target} is not listed; whimbrel why {target} says what is known of it")
         return decisions.remove(decider, target, by=by, why=reason)
 
-    events = _append(data_dir, now, lambda _: [target], decided)
+    events = _append(data_dir, now, lambda *_: [target], decided)
     return _answer(told, events[-1])
 
 
@@ -70,7 +70,7 @@ def allow(data_dir: Path, text: str, now: datetime, *, owner: str, why: str) -> 
     def decided(decider: Decider, listed: Sequence[str]) -> list[Event]:
         return decisions.allow(decider, target, listed, owner=owner, why=reason)
 
-    return _append(data_dir, now, lambda ledger: _listed_within(ledger, target, now), decided)
+    return _append(data_dir, now, lambda ledger, at: _listed_within(ledger, target, at), decided)
 
 
 def end_allowance(data_dir: Path, text: str, now: datetime, *, why: str) -> list[Event]:
@@ -83,7 +83,7 @@ def end_allowance(data_dir: Path, text: str, now: datetime, *, why: str) -> list
     def decided(decider: Decider, _: Sequence[str]) -> list[Event]:
         return decisions.end_allowance(decider, target, owner=found.owner, why=reason)
 
-    return _append(data_dir, now, lambda _: [], decided)
+    return _append(data_dir, now, lambda *_: [], decided)
 
 
 def allowances(data_dir: Path) -> list[Allowed]:
@@ -98,7 +98,7 @@ def allowances(data_dir: Path) -> list[Allowed]:
 def _append(
     data_dir: Path,
     now: datetime,
-    targets_of: Callable[[Ledger], Sequence[str]],
+    targets_of: Callable[[Ledger, datetime], Sequence[str]],
     decide: Callable[[Decider, Sequence[str]], list[Event]],
 ) -> list[Event]:
     """Load what is known of some targets, let it be decided on, and append that as a run of its own."""
@@ -107,12 +107,13 @@ def _append(
         last = ledger.last_run()
         if last is None:
             raise ConfigError(f"{data_dir}: nothing was decided yet; run `whimbrel ingest` first")
-        targets = targets_of(ledger)
         decider = Decider(settings_of(last.profile))
         last = under_rules(ledger, last, decider.rule_version)
+        decider.loads(ledger.load_state(["clock"]))
+        decider.clock = max(decider.clock, now)  # time does not go back for people either
+        targets = targets_of(ledger, decider.clock)
         keys = [f"{kind} {target}" for target in targets for kind in ("host", "network")]
-        decider.loads(ledger.load_state(["clock", *keys]))
-        decider.clock = max(decider.clock, now)
+        decider.loads(ledger.load_state(keys))
         events = decide(decider, targets)
         ledger.commit(_after(last, now), events, decider.dumps())
         return events
@@ -134,8 +135,8 @@ def _after(last: Run, now: datetime) -> Run:
     )
 
 
-def _listed_within(ledger: Ledger, target: str, now: datetime) -> list[str]:
-    return [listing.target for listing in ledger.listings(now) if decisions.overlap(listing.target, target)]
+def _listed_within(ledger: Ledger, target: str, at: datetime) -> list[str]:
+    return [listing.target for listing in ledger.listings(at) if decisions.overlap(listing.target, target)]
 
 
 def _target(text: str) -> str:

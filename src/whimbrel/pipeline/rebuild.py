@@ -11,6 +11,7 @@ program's, their events cannot be made again: they stand, and the state is led a
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -58,8 +59,8 @@ def rebuild(data_dir: Path, *, write: bool, progress: Progress = lambda *_: None
         if not runs:
             raise StoreError(f"{data_dir}: nothing was decided yet, so there is nothing to rebuild")
         rebuilt = ledger.relisted()
-        replay = _Replay(ledger, runs)
-        states = replay.run(store, progress)
+        with closing(_Replay(ledger, runs)) as replay:
+            states = replay.run(store, progress)
         state_same = same_state(dict(ledger.load_state()), states)
         written = write and not (rebuilt.same and state_same)
         if written:
@@ -95,6 +96,10 @@ class _Replay:
         self._never_list()
         self.again = 0
         self.observations = 0
+
+    def close(self) -> None:
+        """Let go of the log."""
+        self._events.close()
 
     def run(self, store: Evidence, progress: Progress) -> dict[str, bytes]:
         """Do all runs again; return the working state that they leave behind."""

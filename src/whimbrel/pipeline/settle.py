@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from whimbrel.evidence import Batch, Evidence, decode_hops, encode_hops
+from whimbrel.evidence import Batch, Evidence, Names, decode_hops, encode_hops, hops_name
 from whimbrel.model.address import host_of
 from whimbrel.model.columns import FACTS, INSTANT, OBSERVATIONS
 from whimbrel.model.observation import message_observation_id
@@ -144,7 +144,7 @@ def _boundary(store: Evidence, sensor: str, *, infer: bool) -> Trust:
             for row in rows.to_pylist():
                 if row["sensor"] == sensor:
                     learner.add(decode_hops(row["hops"]))
-    partition = hashlib.sha256(sensor.encode()).hexdigest()[:32]
+    partition = _partition(sensor)
     kept = store.derived("chains", [partition])
     if kept is not None:
         learner.loads(zip(kept["digest"].to_pylist(), map(decode_hops, kept["hops"].to_pylist()), strict=True))
@@ -159,6 +159,22 @@ def _boundary(store: Evidence, sensor: str, *, infer: bool) -> Trust:
         if known is not None:
             store.remember(f"chains known {sensor}", "")
     return learner.result()
+
+
+def forget_in_chains(store: Evidence, names: Names) -> None:
+    """Take the chains that name a host out of the samples that trust is inferred from."""
+    for sensor in sensors_of(store):
+        partition = _partition(sensor)
+        kept = store.derived("chains", [partition])
+        if kept is not None:
+            is_its = [hops_name(decode_hops(hops), names) for hops in kept["hops"].to_pylist()]
+            if any(is_its):
+                rest = kept.filter(pa.array([not each for each in is_its]))
+                store.replace("chains", {partition: rest}, stage="boundary", version=TRUST_VERSION)
+
+
+def _partition(sensor: str) -> str:
+    return hashlib.sha256(sensor.encode()).hexdigest()[:32]
 
 
 # The sample of chains that trust is inferred from (`TrustLearner.dumps`), one partition a sensor.

@@ -14,7 +14,7 @@ from whimbrel.analysis import hosts as history
 from whimbrel.analysis.campaigns import summarise
 from whimbrel.errors import ConfigError, SnapshotError
 from whimbrel.evidence import Evidence
-from whimbrel.listings.ledger import Ledger
+from whimbrel.listings.ledger import MARK, Ledger
 from whimbrel.model.address import network_of
 from whimbrel.model.columns import MEMBERSHIP
 from whimbrel.model.listing import MEANING, Listing
@@ -35,7 +35,7 @@ def within(network: str | None) -> Keep:
         wanted = ip_network(network, strict=False)
     except ValueError:
         raise ConfigError(f"{network!r} is no network; write one as 192.0.2.0/24 or 2001:db8::/32") from None
-    return lambda target: ip_address(target.partition("/")[0]) in wanted
+    return lambda target: target != MARK and ip_address(target.partition("/")[0]) in wanted
 
 
 def host_rows(data_dir: Path, now: datetime) -> list[Row]:
@@ -111,7 +111,9 @@ def listing_rows(data_dir: Path, now: datetime, at: datetime | None = None) -> l
         row["meaning"] = MEANING[row["code"]]
         row["code"] = int(row["code"])
         row["evidence"] = [each.hex() for each in row["evidence"]]
-        row["network"] = network_of(row["target"])
+        is_erased = row["target"].startswith(MARK)
+        row["target"] = MARK if is_erased else row["target"]
+        row["network"] = MARK if is_erased else network_of(row["target"])
     return rows
 
 

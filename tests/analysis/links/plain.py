@@ -12,9 +12,26 @@ from whimbrel.analysis.links import Settings
 from whimbrel.analysis.links.growing import tabulated
 from whimbrel.analysis.links.outside import Outside
 from whimbrel.analysis.links.units import last_closed, window_of
+from whimbrel.lookups.leases import LEASES
+from whimbrel.lookups.ranges import NETWORKS
 
 SETTINGS = Settings(lease_gap_windows=2, least_senders=2, horizon_windows=2, grace_hours=24)
 NOW = MONDAY + timedelta(weeks=9)
+
+
+START = int(MONDAY.timestamp())
+DAY = 86_400
+
+
+def leases_of(*told: tuple[str, int, int, str | None]) -> pa.Table:
+    """Return leases given as host, first day, day after the last, and holder."""
+    rows = [(host, START + since * DAY, START + until * DAY, holder) for host, since, until, holder in told]
+    return pa.Table.from_pylist([dict(zip(LEASES.names, row, strict=True)) for row in rows], schema=LEASES)
+
+
+def networks_of(*known: tuple[str, int | None, str | None]) -> pa.Table:
+    """Return networks of hosts given as host, AS and prefix."""
+    return pa.Table.from_pylist([dict(zip(NETWORKS.names, row, strict=True)) for row in known], schema=NETWORKS)
 
 
 NOTHING = Outside()

@@ -12,31 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.analysis.links.conftest import World
-from tests.analysis.links.plain import ROWS, Plain, cells, delayed, world_rows
+from tests.analysis.links.plain import ROWS, Plain, cells, delayed, leases_of, networks_of, world_rows
 from tests.analysis.links.tiny import MONDAY, Row
 
 from whimbrel.analysis.links import Settings, State, grow, judge
 from whimbrel.analysis.links.outside import Outside, spans
-from whimbrel.lookups.leases import LEASES, read_leases
+from whimbrel.lookups.leases import read_leases
 from whimbrel.lookups.networks import open_table
 from whimbrel.lookups.ranges import NETWORKS
+from whimbrel.model.columns import INSTANT
 from whimbrel.worlds import as_table, generate, leases, read_world
 
 WORLDS = Path(__file__).resolve().parents[3] / "worlds"
 
 HOSTS = [f"10.0.{n // 4}.{n}" for n in range(8)]
-START = int(MONDAY.timestamp())
-DAY = 86_400
-
-
-def leases_of(*told: tuple[str, int, int, str | None]) -> pa.Table:
-    """Return leases given as host, first day, day after the last, and holder."""
-    rows = [(host, START + since * DAY, START + until * DAY, holder) for host, since, until, holder in told]
-    return pa.Table.from_pylist([dict(zip(LEASES.names, row, strict=True)) for row in rows], schema=LEASES)
-
-
-def networks_of(*known: tuple[str, int | None, str | None]) -> pa.Table:
-    return pa.Table.from_pylist([dict(zip(NETWORKS.names, row, strict=True)) for row in known], schema=NETWORKS)
 
 
 def _cut(host: str, days: list[int], holders: list[str | None]) -> list[tuple[str, int, int, str | None]]:
@@ -209,9 +198,21 @@ def test_a_state_of_other_tables_is_not_added_to(world: World) -> None:
     for other in ("", "b"):
         with pytest.raises(ValueError, match="other tables"):
             State.restore(stored, Settings(), other)
-    kept = State.restore(stored, Settings(), "a")
-    grown = grow(observations, Settings(), now, kept, Outside(digest="a")).state
-    assert grown.store().evidence.equals(grow(observations, Settings(), now).state.store().evidence)
+
+
+def test_growing_by_leases_is_replay_bit_for_bit(world: World) -> None:
+    observations, state = world(odds_ratio=3, hosts=600), State(Settings(), "a")
+    held = [
+        (f"10.0.{n >> 8}.{n & 255}", n % 9, 20 + n % 13, f"customer-{n % 400}" if n % 2 else None) for n in range(500)
+    ]
+    outside = Outside(leases=leases_of(*held), digest="a")
+    for now in (datetime(2026, 1, 20, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)):
+        known = observations.filter(pc.less_equal(observations["learned_at"], pa.scalar(now, INSTANT)))
+        state = State.restore(grow(known, Settings(), now, state, outside).state.store(), Settings(), "a")
+    whole = grow(observations, Settings(), now, outside=outside).state.store()
+    assert whole.evidence.equals(state.store().evidence, check_metadata=True)
+    assert whole.controls.equals(state.store().controls)
+    assert not whole.evidence.equals(grow(observations, Settings(), now).state.store().evidence)
 
 
 def _ratio(observations: pa.Table, outside: Outside) -> tuple[float, float]:

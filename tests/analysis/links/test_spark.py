@@ -14,11 +14,13 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.analysis.links.plain import NOTHING, leases_of, networks_of
 from tests.analysis.links.tiny import MONDAY, Row, observations_of
 
 from whimbrel.analysis.links import Evidence, Settings, State, verdicts
 from whimbrel.analysis.links.columns import ARMS, READ
 from whimbrel.analysis.links.growing import tabulated
+from whimbrel.analysis.links.outside import Outside
 from whimbrel.worlds import generate, read_world
 
 pytestmark = [
@@ -77,9 +79,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         session.stop()
 
 
-def _tables(path: Path, connection: Any, settings: Settings, now: datetime) -> Tables:
+def _tables(path: Path, connection: Any, settings: Settings, now: datetime, outside: Outside) -> Tables:
     state = State(settings)
-    with tabulated(connection.read_parquet(path), settings, now) as found:
+    with tabulated(connection.read_parquet(path), settings, now, outside=outside) as found:
         windows = list(found.windows())
         for window, cells in windows:
             state.close(window, cells)
@@ -90,11 +92,13 @@ def _tables(path: Path, connection: Any, settings: Settings, now: datetime) -> T
         return Tables(in_order, found.campaigns, found.families, told)
 
 
-def _same(observations: pa.Table, spark: Any, folder: Path, settings: Settings, now: datetime) -> Tables:
+def _same(
+    observations: pa.Table, spark: Any, folder: Path, settings: Settings, now: datetime, outside: Outside = NOTHING
+) -> Tables:
     path = folder / "observations.parquet"
     pq.write_table(observations.select(["seen_at", "learned_at", *READ]), path)
-    by_duckdb = _tables(path, ibis.duckdb.connect(), settings, now)
-    by_spark = _tables(path, spark, settings, now)
+    by_duckdb = _tables(path, ibis.duckdb.connect(), settings, now, outside)
+    by_spark = _tables(path, spark, settings, now, outside)
     for name in Tables._fields:
         ours, theirs = getattr(by_duckdb, name), getattr(by_spark, name)
         assert theirs.num_rows == ours.num_rows > 0, name
@@ -133,6 +137,17 @@ def test_observations_of_all_kinds(spark: Any, tmp_path: Path) -> None:
     assert set(found.cells["arm"].to_pylist()) == set(ARMS)
     networks = {"AS7", "10.0.1.0/25", "10.0.2.0/24", "10.0.3.0/24", "2001:db8:0::/48", "0:0:0::/48"}
     assert networks | {""} == set(found.cells["network"].to_pylist())
+
+
+def test_networks_and_leases_from_outside(spark: Any, tmp_path: Path) -> None:
+    observations, settings = _of_all_kinds(), Settings(lease_gap_windows=2, least_senders=2, horizon_windows=2)
+    hosts = sorted(set(observations["host"].to_pylist()))
+    leases = [(host, place, 20 + place, "one" if place % 5 == 0 else None) for place, host in enumerate(hosts[1:])]
+    outside = Outside(networks_of(*((host, 9, None) for host in hosts[::2])), leases_of(*leases), table_first=True)
+    now = MONDAY + timedelta(weeks=11)
+    found = _same(observations, spark, tmp_path, settings, now, outside)
+    assert "AS9" in found.cells["network"].to_pylist()
+    assert not found.cells.equals(_same(observations, spark, tmp_path, settings, now).cells)
 
 
 def test_a_world_with_every_confounder(spark: Any, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sql
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from msgspec.structs import replace
@@ -14,7 +14,6 @@ from tests.postgresql import Server
 
 from whimbrel.errors import StoreError
 from whimbrel.listings.ledger import Ledger, LedgerMovedError, replayed
-from whimbrel.listings.ledger.rows import state, state_row
 from whimbrel.listings.ledger.schema import EVENT
 from whimbrel.listings.policy import Decider
 from whimbrel.listings.settings import OWN
@@ -171,12 +170,6 @@ def test_times_keep_their_microseconds_and_numbers_their_bits(place: Path | str)
         ledger.commit(a_run(1), events, decider.dumps())
         assert ledger.history() == events
         assert ledger.history()[-1].at.microsecond == 123_457
-
-
-@given(keys=st.sets(st.text(st.characters(exclude_categories=["Cs"])), max_size=20))
-def test_any_name_that_a_host_gave_is_a_key_of_the_state(keys: set[str]) -> None:
-    assert {state(state_row(key, b"")) for key in keys} == {(key, b"") for key in keys}
-    assert not any("\0" in str(state_row(key, b"")["key"]) for key in keys)
 
 
 def test_keys_and_values_of_the_state_come_back(place: Path | str) -> None:

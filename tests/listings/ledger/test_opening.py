@@ -164,6 +164,13 @@ def test_where_there_is_none_a_reader_is_told(place: Path | str) -> None:
         assert not place.exists()
 
 
+def test_nobody_else_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger.open(path, "write") as ledger:
+        ledger.commit(a_run(1))
+        assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
+
+
 def test_what_is_no_database_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("this is not a database, whatever its name may be\n" * 100)
     with pytest.raises(StoreError, match="not a ledger that can be opened \\(file is not a database\\)"):
@@ -175,7 +182,16 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
         Ledger.open(tmp_path / "none" / "ledger.sqlite", "write")
 
 
-@pytest.mark.parametrize("url", ["mysql://whimbrel:open@host/x", "postgresql://whimbrel:open@host", "open", "://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://whimbrel:open@host/x",
+        "postgresql://whimbrel:open@host",
+        "open",
+        "://",
+        "postgresql://u:pa@open@host/x",
+    ],
+)
 def test_a_url_that_is_none_is_one_line_without_it(url: str) -> None:
     with pytest.raises(ConfigError, match="is not one of PostgreSQL") as refusal:
         Ledger.open(url)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from whimbrel.analysis.links import outside as outside_of
 from whimbrel.analysis.links import units as units_of
@@ -46,14 +47,15 @@ def known(rows: ir.Table, settings: Settings, last: int, keep: Keep, outside: Ou
     """Return what the dated observations tell up to window `last`; `keep` has the backend compute a table once."""
     rows, holders = rows.filter(rows.window <= last), None
     if outside.leases is not None:
-        # Laid out once, by Ibis's default engine: what is made of no observations belongs to no engine that holds them.
-        spans = ibis.memtable(outside_of.spans(ibis.memtable(outside.leases)).to_pyarrow())
-        rows, holders = outside_of.held(rows, spans), ibis.memtable(outside_of.holders(spans).to_pyarrow())
+        # Laid out once, by Ibis's default engine, whichever engine holds the observations.
+        laid = outside_of.spans(ibis.memtable(outside.leases)).to_pyarrow()
+        holders = _handed_over(outside_of.holders(ibis.memtable(laid)).to_pyarrow(), rows)
+        rows = outside_of.held(rows, _handed_over(laid, rows))
     seen = units_of.host_windows(rows, settings)
     leased = keep(seen if holders is None else outside_of.unsplit(seen, holders))
     begun = units_of.beginnings(leased)
     if outside.networks is not None:
-        begun = outside_of.named(begun, ibis.memtable(outside.networks), table_first=outside.table_first)
+        begun = outside_of.named(begun, _handed_over(outside.networks, rows), table_first=outside.table_first)
     units = keep(units_of.units(begun))
     seen = keep(units_of.unit_windows(leased, units))
     told = keep(units_of.events(rows))
@@ -70,6 +72,13 @@ def known(rows: ir.Table, settings: Settings, last: int, keep: Keep, outside: Ou
         campaigns=followed,
         told=None if holders is None else keep(outside_of.told_units(units, holders)),
     )
+
+
+def _handed_over(told: pa.Table, rows: ir.Table) -> ir.Table:
+    """Return a table that the engine of the rows knows: Ibis does not tell Spark of it when a part is only kept."""
+    table = ibis.memtable(told)
+    rows.get_backend().to_pyarrow(table.limit(0))
+    return table
 
 
 def cells(facts: Known, settings: Settings, span: Span, keep: Keep) -> list[ir.Table]:

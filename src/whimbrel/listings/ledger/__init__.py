@@ -14,7 +14,8 @@ SQLite in the data folder, or PostgreSQL, by one code.  Read `facade.py` first, 
 from the log alone); `schema.py` has the tables, `../migrations` how they came to be.
 """
 
+from whimbrel.listings.ledger.erasing import MARK
 from whimbrel.listings.ledger.facade import CHECKPOINTS, Ledger, LedgerMovedError, Relisted
 from whimbrel.listings.ledger.replay import replayed
 
-__all__ = ["CHECKPOINTS", "Ledger", "LedgerMovedError", "Relisted", "replayed"]
+__all__ = ["CHECKPOINTS", "MARK", "Ledger", "LedgerMovedError", "Relisted", "replayed"]

@@ -1,6 +1,6 @@
 """The ledger as the rest of the program sees it: opened, appended to run by run, and read."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -10,12 +10,12 @@ import msgspec
 import sqlalchemy as sql
 
 from whimbrel.errors import StoreError
-from whimbrel.listings.ledger import rows
+from whimbrel.listings.ledger import erasing, rows
 from whimbrel.listings.ledger.opening import Mode, Opened, Place, opened
 from whimbrel.listings.ledger.replay import OF_THE_LIST, apply, apply_allowed, replayed
 from whimbrel.listings.ledger.schema import ALLOWED, CHECKPOINT, EVENT, LISTING, PUBLICATION, RUN, STATE
 from whimbrel.listings.ledger.writing import BATCH_ROWS, insert, replace
-from whimbrel.model.listing import Allowed, Event, Listing, Run, RunKind
+from whimbrel.model.listing import Allowed, Event, Listing, Run, RunKind, said
 
 # Runs after which the working state is kept, for a rebuild to begin there.
 CHECKPOINTS: Final[frozenset[RunKind]] = frozenset({"earlier", "forgotten"})
@@ -90,16 +90,44 @@ class Ledger:
             replace(connection, STATE, "key", [rows.state_row(key, value) for key, value in states])
             insert(connection, RUN, [rows.run_row(recorded)])
             if recorded.kind in CHECKPOINTS:
-                connection.execute(sql.delete(CHECKPOINT))
-                connection.execute(sql.insert(CHECKPOINT).from_select(["key", "value"], sql.select(STATE)))
+                _keep_checkpoint(connection)
         return recorded
+
+    def erase(
+        self, target: str | None, run: Run, states: Iterable[tuple[str, bytes]], *, by: str, why: str, must: bool
+    ) -> Event | None:
+        """Put a mark in a target's place in everything recorded, and append an event that says so, as the run given.
+
+        `states` are those that named it, written without it; its own goes.  Its listing ends, and what people said of
+        it goes too.  Where nothing was recorded of it, nothing is done and None returned, unless there `must` be an
+        event (something was erased elsewhere).  Then `scrub`.
+        """
+        with self._found.writing() as connection:
+            last = _last_run(connection)
+            if last is None or run.number != last.number + 1:
+                raise self._moved()
+            mark = erasing.next_mark(connection)
+            if not (target is not None and erasing.rename(connection, target, mark, rows.micros(run.at))) and not must:
+                return None
+            event = said(run.at, mark, "erased", by, why)
+            number = last.last_event + 1
+            insert(connection, EVENT, [rows.event_row(event, number)])
+            replace(connection, STATE, "key", [rows.state_row(key, value) for key, value in states])
+            insert(connection, RUN, [rows.run_row(msgspec.structs.replace(run, last_event=number))])
+            _keep_checkpoint(connection)
+        return event
+
+    def scrub(self) -> None:
+        """Leave nothing of what was erased in free pages and logs; a reader at work raises StoreError."""
+        with self._found.telling("scrubbed"):
+            erasing.scrub(self._found)
 
     def note_publication(self, serial: int, born: datetime) -> list[Listing]:
         """Note that a snapshot is cut at `born`, and return the listings in force then, which go into it."""
         with self._found.writing() as connection:
             row = {"serial": serial, "born": rows.micros(born), "last_event": _last_event(connection)}
             connection.execute(sql.insert(PUBLICATION), [row])
-            return _listings(connection, born, None)
+            return [each for each in _listings(connection, born, None) if not each.target.startswith(erasing.MARK)]
 
     def note_published(self, serial: int, born: datetime, last_event: int) -> None:
         """Note that a snapshot was cut at `born` from a list kept by `changes`, which had come to `last_event`."""
@@ -190,19 +218,20 @@ class Ledger:
         with self._found.reading() as connection:
             if up_to is None:
                 return _allowed(connection)
-            of_people = EVENT.c.change.in_(["allowed", "no longer allowed"])
+            of_people = EVENT.c.change.in_(["allowed", "no longer allowed", "erased"])
             query = sql.select(EVENT).where(of_people, EVENT.c.number <= up_to).order_by(EVENT.c.number)
             found: dict[str, Allowed] = {}
             apply_allowed(found, (rows.event(row) for row in connection.execute(query).mappings()))
         return sorted(found.values(), key=lambda allowed: allowed.target)
 
-    def events(self, after: int = 0) -> Iterator[Event]:
-        """Yield the events numbered above `after`, oldest first, in bounded memory."""
+    def events(self, after: int = 0) -> Generator[Event, None, None]:
+        """Yield the events numbered above `after`, oldest first, in bounded memory; close it if not read to the end."""
         query = sql.select(EVENT).where(EVENT.c.number > after).order_by(EVENT.c.number)
         with self._found.reading() as connection:
             streaming = connection.execution_options(yield_per=BATCH_ROWS)
-            for row in streaming.execute(query).mappings():
-                yield rows.event(row)
+            with streaming.execute(query) as result:
+                for row in result.mappings():
+                    yield rows.event(row)
 
     def relisted(self) -> Relisted:
         """Return the tables of listings and of what is never listed, built from the log alone."""
@@ -250,6 +279,11 @@ class Ledger:
         with self._found.reading() as connection:
             row = connection.execute(query).one()
         return int(row[0]), int(row[1])
+
+
+def _keep_checkpoint(connection: sql.Connection) -> None:
+    connection.execute(sql.delete(CHECKPOINT))
+    connection.execute(sql.insert(CHECKPOINT).from_select(["key", "value"], sql.select(STATE)))
 
 
 def _last_run(connection: sql.Connection) -> Run | None:

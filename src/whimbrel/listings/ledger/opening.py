@@ -43,7 +43,7 @@ class Opened:
     @contextmanager
     def reading(self) -> Iterator[sql.Connection]:
         """Give a connection that sees one moment; raises StoreError for what the database says."""
-        with self._told("read"), self.engine.connect() as connection, connection.begin():
+        with self.telling("read"), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -52,7 +52,7 @@ class Opened:
 
         Raises StoreError where it cannot be written or another writer does not come to an end.
         """
-        with self._told("written"), self.engine.connect() as connection:
+        with self.telling("written"), self.engine.connect() as connection:
             writer = connection.execution_options(whimbrel_writing=True)
             with writer.begin():
                 if self.engine.dialect.name == "postgresql":
@@ -60,7 +60,8 @@ class Opened:
                 yield writer
 
     @contextmanager
-    def _told(self, done: str) -> Iterator[None]:
+    def telling(self, done: str) -> Iterator[None]:
+        """Turn what the database says into one line of StoreError."""
         try:
             yield
         except SQLAlchemyError as error:
@@ -117,19 +118,21 @@ def _make(path: Path) -> None:
     """Make an empty ledger beside its place and rename it: who dies at it leaves none, and not half of one."""
     draft = path.with_name(f".{path.name}.draft")
     draft.unlink(missing_ok=True)
+    draft.touch(0o600)
     found = Opened(_sqlite(draft, "rwc"), str(draft))
     with closing(sqlite3.connect(draft)) as database:
         database.execute("PRAGMA journal_mode=WAL")  # stays with the file: readers go on beside a writer
     _migrate(found)
     found.engine.dispose()  # the last connection takes the write-ahead log in
-    draft.chmod(0o600)
     draft.replace(path)
 
 
 def _sqlite(path: Path, mode: str) -> sql.Engine:
     def connect() -> sqlite3.Connection:
         uri = f"file:{quote(str(path))}?mode={mode}"
-        return sqlite3.connect(uri, _BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+        database = sqlite3.connect(uri, _BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+        database.execute("PRAGMA synchronous=FULL")  # a commit is on the disk when it returns
+        return database
 
     engine = sql.create_engine("sqlite://", creator=connect, poolclass=sql.QueuePool)
 
@@ -148,7 +151,8 @@ def _server(url: str) -> Opened:
         parsed = sql.make_url(url)
     except (ArgumentError, ValueError):
         parsed = None
-    if parsed is None or parsed.drivername not in _SCHEMES or not parsed.database:
+    # An @ in a password that is not written as %40 would show what follows it as a part of the server's name.
+    if parsed is None or parsed.drivername not in _SCHEMES or "@" in f"{parsed.host}{parsed.database or '@'}":
         raise ConfigError("the ledger's URL is not one of PostgreSQL; write postgresql://USER:PASSWORD@HOST/DATABASE")
     options = parsed.query.get("options", "")
     name = f"postgresql://{parsed.host or ''}{f':{parsed.port}' if parsed.port else ''}/{parsed.database}"

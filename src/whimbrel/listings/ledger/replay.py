@@ -31,7 +31,7 @@ def apply(listings: dict[str, Listing], times: dict[str, int], events: Iterable[
             listings[event.target] = _listed(event, old, times)
         elif event.change in ENDS and old is not None:
             if keep_ended:
-                listings[event.target] = msgspec.structs.replace(old, until=event.at)
+                listings[event.target] = msgspec.structs.replace(old, until=min(old.until, event.at))
             else:
                 del listings[event.target]
 
@@ -60,5 +60,5 @@ def apply_allowed(allowed: dict[str, Allowed], events: Iterable[Event]) -> None:
     for event in events:
         if event.change == "allowed":
             allowed[event.target] = Allowed(target=event.target, owner=event.actor, why=event.why, since=event.at)
-        elif event.change == "no longer allowed":
+        elif event.change in {"no longer allowed", "erased"}:
             allowed.pop(event.target, None)

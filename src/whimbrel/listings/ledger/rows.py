@@ -25,7 +25,7 @@ def _pack(evidence: Sequence[bytes]) -> bytes:
 
 
 def _unpack(packed: bytes) -> tuple[bytes, ...]:
-    return tuple(packed[start : start + ID_BYTES] for start in range(0, len(packed), ID_BYTES))
+    return tuple([packed[start : start + ID_BYTES] for start in range(0, len(packed), ID_BYTES)])
 
 
 def event_row(event: Event, number: int) -> dict[str, object]:

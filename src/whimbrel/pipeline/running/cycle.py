@@ -22,6 +22,7 @@ import pyarrow as pa
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline.analyse import analyse
+from whimbrel.pipeline.clock import check_behind
 from whimbrel.pipeline.config import Config
 from whimbrel.pipeline.decide import Deciding
 from whimbrel.pipeline.ingest import is_demo
@@ -72,10 +73,16 @@ _log = logging.getLogger(__name__)
 class Cycle:
     """The store open for writing, and everything about it that is kept in memory; a context manager."""
 
-    def __init__(self, config: Config, clock: Callable[[], datetime], metrics: Metrics) -> None:
-        """Open the store; raises WhimbrelError where it cannot be had."""
+    def __init__(
+        self, config: Config, clock: Callable[[], datetime], metrics: Metrics, *, is_told: bool = False
+    ) -> None:
+        """Open the store; raises WhimbrelError where it cannot be had.
+
+        `is_told`: somebody said what time it is, and wants decisions by it even where the store has gone beyond.
+        """
         self.config = config
         self._clock = clock
+        self._is_told = is_told
         self._metrics = metrics
         data_dir = Path(config.store.data)
         with ExitStack() as stack:
@@ -137,9 +144,8 @@ class Cycle:
     def turn(self, changes: Changes) -> float:
         """Do what is to be done; return in how many seconds there is more to do, if nothing happens before."""
         self._take_in(changes)
-        now = self._clock()
-        self._decide(now)
-        self.steps["expire"].run(lambda: self._deciding.expire(now))
+        self._decide()
+        self.steps["expire"].run(lambda: self._deciding.expire(self._now()))
         self.publish()
         self._do_at_leisure()
         soon_seconds = _SOON_SECONDS if self._is_unfinished() else _BEAT_SECONDS
@@ -157,7 +163,7 @@ class Cycle:
             self.turn(EVERYTHING)
         self._next = dict.fromkeys(STEPS, 0.0)
         self._do_at_leisure()
-        self._decide(self._clock())
+        self._decide()
         self.publish(at_once=True)
 
     def fault(self) -> str | None:
@@ -182,10 +188,17 @@ class Cycle:
         self._look_at_all = done is None
         self._is_undecided |= bool(done)
 
-    def _decide(self, now: datetime) -> None:
+    def _now(self) -> datetime:
+        """Return the time to decide by; raises StoreError where the clock cannot be believed."""
+        now = self._clock()
+        if not self._is_told:
+            check_behind(self._deciding.last_run, now)
+        return now
+
+    def _decide(self) -> None:
         if not self._is_undecided and (not self._waits_until or time.monotonic() < self._waits_until):
             return
-        decided = self.steps["decide"].run(lambda: self._deciding.decide(self._store, now))
+        decided = self.steps["decide"].run(lambda: self._deciding.decide(self._store, self._now()))
         if decided is not None:
             self._metrics.decided.inc(decided.decided)
             self._is_undecided = False
@@ -256,10 +269,10 @@ class Once(NamedTuple):
     fault: str | None
 
 
-def once(config: Config, clock: Callable[[], datetime]) -> Once:
+def once(config: Config, clock: Callable[[], datetime], *, is_told: bool = False) -> Once:
     """Make a single pass: everything that is there is taken in, decided, analysed and published."""
     metrics = Metrics()
-    with Cycle(config, clock, metrics) as cycle:
+    with Cycle(config, clock, metrics, is_told=is_told) as cycle:
         cycle.turn(EVERYTHING)
         cycle.finish()
         counted = (

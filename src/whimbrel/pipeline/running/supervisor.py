@@ -22,6 +22,7 @@ from typing import NamedTuple, Protocol
 
 from whimbrel.errors import ConfigError, SnapshotError, WhimbrelError
 from whimbrel.model.endpoint import Endpoint, parse_endpoint
+from whimbrel.pipeline.clock import SteadyClock
 from whimbrel.pipeline.config import Config
 from whimbrel.pipeline.running.child import NameServer
 from whimbrel.pipeline.running.cycle import EVERYTHING, Cycle, snapshot_place
@@ -61,6 +62,7 @@ class Tools(NamedTuple):
     command: Callable[[Config, Path, Sequence[int]], Sequence[str]]  # settings, snapshot, descriptors
     set_up_log: Callable[[str, str], None]  # format, level
     clock: Callable[[], datetime]
+    is_told: bool  # whether somebody said what time it is
     running: Callable[["Running"], None]  # told once, when the service is up
 
 
@@ -99,7 +101,7 @@ class Supervisor:
             self._sockets = self._bound(self._config)
             self._catch_signals()
             self._serve_when_there_is_a_list()  # answers go on while the store is opened
-            cycle = Cycle(self._config, self._tools.clock, self._metrics)
+            cycle = Cycle(self._config, SteadyClock(self._tools.clock), self._metrics, is_told=self._tools.is_told)
             stack.callback(cycle.close)
             cycle.warm_up()
             watcher = self._watcher(cycle)
