@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import pyarrow as pa
+
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline.analyse import analyse
@@ -233,6 +235,7 @@ class Cycle:
 
         def compacted() -> bool:
             self._store.compact(min_files=_COMPACT_FILES, rows=_COMPACT_ROWS)
+            pa.default_memory_pool().release_unused()  # Arrow would keep some ten megabytes for later
             return False
 
         def forgotten() -> bool:
