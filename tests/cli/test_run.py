@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -308,15 +310,19 @@ def test_systemd_is_told(service: Service) -> None:
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that others can reach: those of pytest lie in ones that are closed to them."""
+    with tempfile.TemporaryDirectory() as made:
+        yield Path(made)
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can become nobody")
-def test_an_ordinary_user_is_enough(tmp_path: Path) -> None:
+def test_an_ordinary_user_is_enough(open_folder: Path) -> None:
     python, environment = _python_for_nobody()
-    service = Service(
-        tmp_path, program=[*NOBODY, python, "-c", "from whimbrel.cli import main; main()"], environment=environment
-    )
-    for parent in (tmp_path, *tmp_path.parents[:2]):  # pytest's own, which are closed to others
-        parent.chmod(0o755)
-    for place in (tmp_path, service.maildir, *service.maildir.iterdir()):
+    program = [*NOBODY, python, "-c", "from whimbrel.cli import main; main()"]
+    service = Service(open_folder, program=program, environment=environment)
+    for place in (open_folder, service.maildir, *service.maildir.iterdir()):
         os.chown(place, 65534, 65534)
     with service:
         draft = service.maildir / "tmp" / "1"
