@@ -42,15 +42,15 @@ def test_strata_add_up_and_other_arms_and_campaigns_do_not_count() -> None:
 
 def test_units_are_read_off_a_curve_of_known_law() -> None:
     dice = np.random.default_rng(1)
-    units = np.repeat([100.0, 200.0, 400.0, 800.0], 2_000)
+    units = np.repeat([100.0, 200.0, 400.0, 800.0], 500)
 
     def drawn(wanted: float) -> np.ndarray:
         slope = (stats.norm.ppf(0.8) + 1.645) / np.sqrt(wanted)
         return np.asarray(dice.random(units.size) < stats.norm.cdf(slope * np.sqrt(units) - 1.645))
 
     by_e, by_p = drawn(500.0), drawn(250.0)
-    assert units_for_power(units, by_p) == pytest.approx(250, rel=0.05)
+    assert units_for_power(units, by_p) == pytest.approx(250, rel=0.1)
     _, _, ratio, low, high = ratio_of_units(units, by_e, by_p)
     assert low < ratio < high
-    assert ratio == pytest.approx(2, rel=0.08)
+    assert ratio == pytest.approx(2, rel=0.15)
     assert np.isnan(ratio_of_units(np.full(10, 100.0), np.ones(10, bool), np.ones(10, bool))[2])

@@ -12,7 +12,7 @@ from tests.pipeline.stores import ingested
 
 from whimbrel.errors import ConfigError, StoreError
 from whimbrel.evidence import Evidence
-from whimbrel.listings.ledger import Ledger
+from whimbrel.listings.ledger import Ledger, opening
 from whimbrel.pipeline.forget import Forgotten, end_terms, forget
 from whimbrel.pipeline.people import allow
 from whimbrel.pipeline.places import LEDGER_FILE, LEDGER_URL_FILE, ledger_place
@@ -152,7 +152,8 @@ def test_free_pages_of_the_ledger_hold_nothing_while_it_is_open(tmp_path: Path) 
         assert holding(data_dir, PEER) == []
 
 
-def test_a_reader_in_the_middle_is_told(tmp_path: Path) -> None:
+def test_a_reader_in_the_middle_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_BUSY_SECONDS", 1)  # the reader stays however long one waits
     data_dir = tmp_path / "store"
     data_dir.mkdir()
     filled(data_dir, tmp_path / "mail")

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tests.listings.rows import a_run, day, seen
 
 from whimbrel.errors import StoreError
-from whimbrel.listings.ledger import Ledger, LedgerMovedError
+from whimbrel.listings.ledger import Ledger, LedgerMovedError, opening
 from whimbrel.listings.policy import Decider
 from whimbrel.listings.settings import OWN
 from whimbrel.model.listing import said
@@ -62,7 +62,8 @@ def test_it_goes_by_the_last_run(ledger: Ledger) -> None:
         ledger.erase(TARGET, replace(a_run(4, "forgotten"), number=3), [], by="x", why="x", must=False)
 
 
-def test_free_pages_and_log_of_sqlite_hold_nothing(tmp_path: Path) -> None:
+def test_free_pages_and_log_of_sqlite_hold_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_BUSY_SECONDS", 1)  # the reader stays however long one waits
     path = tmp_path / "ledger.sqlite"
     decider = Decider(OWN)
     events = [event for n in range(30) for event in decider.decide(seen(f"192.0.{n}.1", day=n / 10))]
