@@ -41,7 +41,10 @@ def command(target: str, why: str, by: str, now: datetime, data_dir: Path, as_js
 
 def _lines(done: Removal) -> list[str]:
     since = f" since {done.since:%Y-%m-%d}" if done.since else ""
-    lines = [f"it was listed as {done.listed_as}{since}, {done.times_listed} times in all"]
+    times = "once" if done.times_listed == 1 else f"{done.times_listed} times"
+    lines = [f"it was listed as {done.listed_as}{since}, {times} in all"]
+    if done.listed_through:
+        lines.insert(0, f"it is still listed through {done.listed_through}; ask for the removal of that too")
     for name, counts in (("seen", (*done.by_label, *done.by_kind)), ("days", done.by_day)):
         if counts:
             lines.append(f"{name}: " + ", ".join(f"{count.name} {count.count:,}" for count in counts))
