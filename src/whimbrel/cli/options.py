@@ -119,6 +119,13 @@ def check_clock(data_dir: Path, now: datetime) -> None:
         clock.check_clock(data_dir, now)
 
 
+def check_ahead(data_dir: Path, now: datetime) -> None:
+    """Raise ConfigError where `--now` is ahead of the machine's clock and of what was decided."""
+    from whimbrel.pipeline import clock  # noqa: PLC0415 - for commands that decide
+
+    clock.check_ahead(data_dir, now, datetime.now(UTC))
+
+
 def deciding_options(function: _Function) -> _Function:
     """Add `--profile`: by which policy a new store decides."""
     return click.option(

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from whimbrel.cli.options import data_option, json_option, now_option
+from whimbrel.cli.options import check_ahead, data_option, json_option, now_option
 from whimbrel.cli.output import print_json
 from whimbrel.pipeline.people import Removal, remove
 
@@ -30,6 +30,7 @@ def command(target: str, why: str, by: str, now: datetime, data_dir: Path, as_js
 
     It works at once for a first listing. What was seen before counts no more; listed again, the term is twice as long.
     """
+    check_ahead(data_dir, now)
     done = remove(data_dir, target, now, by=by, why=why)
     if as_json:
         print_json(msgspec.to_builtins(done._asdict()))
