@@ -132,8 +132,7 @@ def _enter(ledger: Ledger, host: str | None, now: datetime, *, by: str, why: str
 
 def _opened(data_dir: Path) -> Evidence:
     """Open a store that is there for writing: whoever mistypes its name must not hear that nothing was stored."""
-    with Evidence.open(data_dir):
-        pass
+    Evidence.open(data_dir).close()
     return Evidence.open(data_dir, write=True)
 
 
