@@ -49,3 +49,13 @@ def test_it_can_be_set_up_again(capsys: pytest.CaptureFixture[str]) -> None:
     _log.warning("not this")
     _log.error("once")
     assert capsys.readouterr().err.count("once") == 1
+
+
+def test_what_libraries_tell_is_left_out_but_for_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("text", "info")
+    for name in ("watchfiles.main", "alembic.runtime.migration"):
+        logging.getLogger(name).info("not this")
+        logging.getLogger(name).warning("but this")
+    told = capsys.readouterr().err
+    assert told.count("but this") == 2
+    assert "not this" not in told

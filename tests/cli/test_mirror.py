@@ -131,6 +131,10 @@ def test_to_begin_with_a_good_list_is_needed(tmp_path: Path, source: Path) -> No
     refused(run("mirror", "ftp://x/", *trusting, key, data=tmp_path / "data"), "is no source")
     refused(run("mirror", source, *trusting, key[:-2], data=tmp_path / "data"), "is no public key")
     refused(run("mirror", source, *trusting, tmp_path / "none", data=tmp_path / "data"), "no public key")
+    (tmp_path / "signing.key").write_text(f"# secret\n{OLD.id} {OLD.secret.hex()}\n")
+    confused = run("mirror", source, *trusting, tmp_path / "signing.key", data=tmp_path / "data")
+    refused(confused, "signing.key: this is no public key")
+    assert OLD.secret.hex()[:8] not in confused.err
     refused(run("mirror", source, data=tmp_path / "data"), "--key")
     write_snapshot(source, made(9, "192.0.2.1", demo=True))
     refused(run("mirror", source, *trusting, key, "--listen", "192.0.2.53:53", data=tmp_path / "data"), "demo")

@@ -52,6 +52,10 @@ def test_a_listing_is_removed_refused_and_allowed(ours: tuple[Path, str]) -> Non
         (["allow", "192.0.2.1", "--end", "--owner", "x", "--why", "x"], "--end needs --why"),
         (["allow", "192.0.2.1/33", "--owner", "x", "--why", "x"], "no address or network"),
         (["remove", "192.0.2.1"], "--why"),
+        (["remove", "192.0.2.1", "--why", "x", "--now", "2999-01-01"], "ahead of the clock"),
+        (["allow", "192.0.2.1", "--owner", "x", "--why", "x", "--now", "2999-01-01"], "ahead of the clock"),
+        (["allow", "192.0.2.1", "--end", "--why", "x", "--now", "2999-01-01"], "ahead of the clock"),
+        (["forget", "192.0.2.1", "--now", "2999-01-01"], "ahead of the clock"),
     ],
 )
 def test_what_is_missing_is_told(store: Store, arguments: list[str], words: str) -> None:

@@ -211,6 +211,6 @@ def test_a_million_ids_are_compared_in_seconds(made: Any) -> None:
     from whimbrel.evidence.checking import _ids_differ  # noqa: PLC0415
 
     ids = np.random.default_rng(1).integers(0, 1 << 63, (1_000_000, 2), dtype=np.uint64)
-    assert list(_ids_differ("facts", ids, ids[::-1])) == []
-    (finding,) = _ids_differ("facts", ids, ids[1:])
+    assert list(_ids_differ("facts", ids, ids[::-1], 0)) == []
+    (finding,) = _ids_differ("facts", ids, ids[1:], 0)
     assert finding.problem.startswith("1 rows are not known")

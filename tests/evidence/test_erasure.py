@@ -1,11 +1,14 @@
 """What names a host is found however it is written, and nothing else is."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from whimbrel.evidence import Evidence, encode_hops, naming
+from whimbrel.evidence.checking import check
 from whimbrel.evidence.keys import Keys
 from whimbrel.model.reading import Hop
 
@@ -68,6 +71,19 @@ def test_a_host_goes_with_what_names_it_and_the_rest_stays(store: Path, made: An
             assert batch.observations(made.observations([0, 1], host="24.1.2.3")) == 0
         named = {path.name for path in (store / "evidence").rglob("*.parquet")}
         assert named == {Path(path).name for path in evidence._manifest.known_paths()}
+
+
+def test_a_store_is_sound_afterwards_and_what_else_is_missing_is_still_told(store: Path) -> None:
+    with Evidence.open(store, write=True) as evidence:
+        with evidence.together():
+            evidence.erase_host("24.1.2.3")
+        evidence.bury()
+    assert list(check(store / "evidence")) == []
+    with closing(sqlite3.connect(store / "evidence" / "manifest.sqlite", isolation_level=None)) as db:
+        db.execute("INSERT INTO facts_ids VALUES (?)", (bytes(16),))
+    assert [(each.grade, each.problem) for each in check(store / "evidence")] == [
+        ("wrong", "1 rows that the manifest knows are in no file")
+    ]
 
 
 def test_a_failure_leaves_everything(store: Path) -> None:

@@ -83,6 +83,18 @@ def test_a_listed_address() -> None:
     assert "8 bad messages and 0 legitimate ones seen" in why.sentence
 
 
+def test_a_removal_that_would_be_refused_is_not_offered() -> None:
+    decider, events, rows = world()
+    now = decider.clock
+    (listing,) = (each for each in replayed(events, now) if each.target == "198.51.100.1")
+    again = msgspec.structs.replace(listing, times_listed=2)
+    why = explain(
+        "198.51.100.1", "address", now, settings=OWN, listings=[again], history=[], judged=None,
+        observations=table(rows[:0]),
+    )  # fmt: skip
+    assert "would be refused" in why.removal
+
+
 def test_an_address_through_its_network() -> None:
     why = asked("198.51.100.77", "address")
     assert why.is_listed == (why.listed_target == "198.51.100.0/24")

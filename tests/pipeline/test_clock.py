@@ -1,12 +1,15 @@
 """A clock that jumps: ahead it is not followed until it has stayed there, back it is followed at once."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from tests.listings.rows import a_run, day
 
-from whimbrel.errors import StoreError
+from whimbrel.errors import ConfigError, StoreError
+from whimbrel.listings.ledger import Ledger
 from whimbrel.model.listing import Run
-from whimbrel.pipeline.clock import HOLD_SECONDS, TOLERANCE, SteadyClock, check_behind
+from whimbrel.pipeline.clock import HOLD_SECONDS, TOLERANCE, SteadyClock, check_ahead, check_behind
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -74,3 +77,15 @@ def test_what_is_decided_is_never_ahead_of_the_clock() -> None:
     check_behind(decided, NOON - TOLERANCE)
     with pytest.raises(StoreError, match=r"says 2026-11-24 11:42, .* decided up to 2026-11-24 12:00 UTC"):
         check_behind(decided, NOON - TOLERANCE - timedelta(minutes=1))
+
+
+def test_nobody_decides_ahead_of_the_clock_and_of_what_was_decided(tmp_path: Path) -> None:
+    check_ahead(tmp_path, day(9), day(1))  # there is no ledger to spoil
+    with Ledger.open(tmp_path / "ledger.sqlite", "write") as ledger:
+        ledger.commit(a_run(5), [], [])
+    until = a_run(5).until
+    for wall in (day(1), until):
+        check_ahead(tmp_path, until + TOLERANCE, wall)  # a world that lives in the future may
+        with pytest.raises(ConfigError, match="ahead of the clock"):
+            check_ahead(tmp_path, until + TOLERANCE * 1.01, wall)
+    check_ahead(tmp_path, until + TOLERANCE * 2, until + TOLERANCE)

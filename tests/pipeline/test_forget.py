@@ -231,3 +231,11 @@ def test_our_own_servers_and_an_interrupted_ingest_are_refused(tmp_path: Path) -
         store.stage("chunk", "mail", [])
     with pytest.raises(StoreError, match="interrupted ingest waits"):
         forget(data_dir, PEER, day(4), by="x", why="x")
+
+
+def test_where_there_is_no_store_none_is_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no evidence"):
+        forget(tmp_path / "mistyped", PEER, day(4), by="them", why="asked")
+    with pytest.raises(StoreError, match="there is no evidence"):
+        end_terms(tmp_path / "mistyped", day(4).date(), day(4))
+    assert not (tmp_path / "mistyped").exists()

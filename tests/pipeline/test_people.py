@@ -46,10 +46,20 @@ def history(data_dir: Path, target: str) -> list[Event]:
         return ledger.history(target)
 
 
+def test_what_is_still_listed_through_its_network_is_told(tmp_path: Path) -> None:
+    peers = [f"24.1.2.{n}" for n in range(3, 9)]
+    paths = [spam(tmp_path / "mail", n / 10, peer) for n in range(10) for peer in peers]
+    ingested(tmp_path / "store", paths, now=day(2))
+    assert {PEER, "24.1.2.0/24"} <= listed(tmp_path / "store", day(2))
+    done = remove(tmp_path / "store", PEER, day(2.5), by="them", why="cleaned")
+    assert (done.outcome, done.listed_through) == ("removed", "24.1.2.0/24")
+
+
 def test_a_removal_works_at_once_and_is_answered_with_the_evidence(store: Path) -> None:
     done = remove(store, PEER, day(2.5), by="abuse@isp.example", why="the machine\nwas  cleaned")
     assert (done.outcome, done.at, done.listed_as, done.times_listed) == ("removed", day(2.5), "127.0.0.2", 1)
     assert {count.name: count.count for count in done.by_label} == {"spam": 10}
+    assert done.listed_through is None
     assert PEER not in listed(store, day(2.6))
     assert PEER in listed(store, day(2.4))  # the past stays what it was
     asked, removed = history(store, PEER)[-2:]

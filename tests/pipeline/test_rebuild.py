@@ -166,6 +166,12 @@ def test_where_all_is_of_other_rules_the_state_is_led_along_the_record(
     assert {target: standings[target].until for target in listed} == listed
 
 
+def test_where_there_is_no_store_none_is_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no evidence"):
+        rebuild(tmp_path / "mistyped", write=True)
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_nothing_decided_is_one_line(tmp_path: Path) -> None:
     Evidence.open(tmp_path, write=True).close()
     with pytest.raises(StoreError, match="no ledger here"):

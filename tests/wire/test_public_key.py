@@ -24,6 +24,13 @@ def test_any_other_line_is_refused(line: str) -> None:
             PublicKey.parse(text)
 
 
+def test_a_secret_given_by_mistake_is_not_shown() -> None:
+    secret = "82a10b2fe2c5809f" * 4
+    with pytest.raises(ConfigError) as error:
+        PublicKey.parse(f"c7960a8d84bd2248 {secret}")
+    assert secret[:8] not in str(error.value)
+
+
 def test_a_key_changed_on_its_way_is_told() -> None:
     line = PublicKey(bytes(32)).line()
     with pytest.raises(ConfigError, match="was changed on its way"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from whimbrel.cli.options import data_option, json_option, now_option
+from whimbrel.cli.options import check_ahead, data_option, json_option, now_option
 from whimbrel.cli.output import Column, print_json, print_rows
 from whimbrel.pipeline.people import allow, allowances, end_allowance
 
@@ -52,6 +52,7 @@ def command(
     if why is None or (owner is None) != end:
         needed = "--end needs --why, and no --owner" if end else "say whose it is and why: --owner NAME --why TEXT"
         raise click.UsageError(needed, click.get_current_context())
+    check_ahead(data_dir, now)
     if owner is None:
         events = end_allowance(data_dir, target, now, why=why)
     else:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from whimbrel.cli.options import Instant, data_option, json_option, now_option
+from whimbrel.cli.options import Instant, check_ahead, data_option, json_option, now_option
 from whimbrel.cli.output import print_json
 from whimbrel.pipeline.forget import end_terms, forget
 
@@ -40,6 +40,7 @@ def command(
     """
     if (target is None) == (before is None):
         raise click.UsageError("name a TARGET, or a day with --before", click.get_current_context())
+    check_ahead(data_dir, now)
     if before is not None:
         done = end_terms(data_dir, before.date(), now)
     else:

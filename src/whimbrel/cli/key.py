@@ -22,11 +22,11 @@ Examples:
 """
 
 _COLUMNS = (
-    Column("kind", "Kind"),
-    Column("id", "Id"),
-    Column("state", "State"),
-    Column("until", "Until"),
-    Column("public", "Public key", cuttable=True),
+    Column("kind", "kind"),
+    Column("id", "id"),
+    Column("state", "state"),
+    Column("until", "until"),
+    Column("public", "public key", cuttable=True),
 )
 
 

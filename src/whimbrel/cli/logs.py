@@ -32,7 +32,8 @@ def set_up(form: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # tells of every change
+    for name in ("watchfiles", "alembic"):  # they tell of every change, and of every step of making a ledger
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class JsonLines(logging.Formatter):

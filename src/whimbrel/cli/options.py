@@ -38,8 +38,13 @@ def public_keys(given: Iterable[str]) -> "tuple[PublicKey, ...]":
 
     found: list[PublicKey] = []
     for text in given:
-        lines = [text] if " " in text.strip() else _key_lines(Path(text))
-        found += map(PublicKey.parse, lines)
+        if " " in text.strip():
+            found.append(PublicKey.parse(text))
+            continue
+        try:
+            found += map(PublicKey.parse, _key_lines(Path(text)))
+        except ConfigError as error:
+            raise ConfigError(f"{text}: {error}") from None
     return tuple(found)
 
 
@@ -47,10 +52,10 @@ def _key_lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise ConfigError(f"{path}: no public key, and no file of them that can be read: {error.strerror}") from None
+        raise ConfigError(f"no public key, and no file of them that can be read: {error.strerror}") from None
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
-        raise ConfigError(f"{path} holds no public key; write one there with: whimbrel key export")
+        raise ConfigError("holds no public key; write one there with: whimbrel key export")
     return lines
 
 
@@ -112,6 +117,13 @@ def check_clock(data_dir: Path, now: datetime) -> None:
 
     if click.get_current_context().get_parameter_source("now") is not click.core.ParameterSource.COMMANDLINE:
         clock.check_clock(data_dir, now)
+
+
+def check_ahead(data_dir: Path, now: datetime) -> None:
+    """Raise ConfigError where `--now` is ahead of the machine's clock and of what was decided."""
+    from whimbrel.pipeline import clock  # noqa: PLC0415 - for commands that decide
+
+    clock.check_ahead(data_dir, now, datetime.now(UTC))
 
 
 def deciding_options(function: _Function) -> _Function:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from whimbrel.cli.options import data_option, json_option, now_option
+from whimbrel.cli.options import check_ahead, data_option, json_option, now_option
 from whimbrel.cli.output import print_json
 from whimbrel.pipeline.people import Removal, remove
 
@@ -30,6 +30,7 @@ def command(target: str, why: str, by: str, now: datetime, data_dir: Path, as_js
 
     It works at once for a first listing. What was seen before counts no more; listed again, the term is twice as long.
     """
+    check_ahead(data_dir, now)
     done = remove(data_dir, target, now, by=by, why=why)
     if as_json:
         print_json(msgspec.to_builtins(done._asdict()))
@@ -41,7 +42,10 @@ def command(target: str, why: str, by: str, now: datetime, data_dir: Path, as_js
 
 def _lines(done: Removal) -> list[str]:
     since = f" since {done.since:%Y-%m-%d}" if done.since else ""
-    lines = [f"it was listed as {done.listed_as}{since}, {done.times_listed} times in all"]
+    times = "once" if done.times_listed == 1 else f"{done.times_listed} times"
+    lines = [f"it was listed as {done.listed_as}{since}, {times} in all"]
+    if done.listed_through:
+        lines.insert(0, f"it is still listed through {done.listed_through}; ask for the removal of that too")
     for name, counts in (("seen", (*done.by_label, *done.by_kind)), ("days", done.by_day)):
         if counts:
             lines.append(f"{name}: " + ", ".join(f"{count.name} {count.count:,}" for count in counts))

@@ -54,7 +54,7 @@ def command(target: str, now: datetime, data_dir: Path, as_json: bool) -> None:
 def _lines(told: Explanation) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     if told.code is not None and told.since is not None and told.until is not None:
-        again = "" if told.times_listed < 2 else f", for the {told.times_listed}th time"
+        again = "" if told.times_listed < 2 else f", listed {told.times_listed} times in all"
         lines += [
             ("answer", f"{told.code}, role {told.role}{again}"),
             ("since, until", f"{_time(told.since)}, {_time(told.until)}; next review then"),

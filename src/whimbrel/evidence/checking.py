@@ -99,6 +99,7 @@ class _Check:
     def _rows(self, kind: str) -> Iterator[Finding]:
         with self._manifest.moment():
             files, entered = self._manifest.files(kind), _entered_ids(self._manifest, kind)
+            erased = self._manifest.erased(kind)
         stored = [np.empty((0, 2), np.uint64)]
         whole = True
         for file in files:
@@ -114,7 +115,7 @@ class _Check:
             else:
                 whole = False
         if whole:  # else what is missing has been told
-            yield from _ids_differ(kind, np.concatenate(stored), entered)
+            yield from _ids_differ(kind, np.concatenate(stored), entered, erased)
 
     def _derived(self) -> Iterator[Finding]:
         rows = self._manifest.db.execute("SELECT path, bytes, rows FROM derived ORDER BY path").fetchall()
@@ -213,8 +214,11 @@ def _pairs(packed: bytes) -> NDArray[np.uint64]:
     return np.frombuffer(packed, ">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _ids_differ(kind: str, stored: NDArray[np.uint64], entered: NDArray[np.uint64]) -> Iterator[Finding]:
-    """Yield where the ids of the rows and those that make appending idempotent are not the same, each once."""
+def _ids_differ(kind: str, stored: NDArray[np.uint64], entered: NDArray[np.uint64], erased: int) -> Iterator[Finding]:
+    """Yield where the ids of the rows and those that make appending idempotent are not the same, each once.
+
+    Of rows that were erased, so many, the ids stay known.
+    """
     stored, counts = _distinct(stored)
     entered, _ = _distinct(entered)
     if twice := int((counts > 1).sum()):
@@ -224,7 +228,7 @@ def _ids_differ(kind: str, stored: NDArray[np.uint64], entered: NDArray[np.uint6
         yield Finding(
             "wrong", kind, f"{unknown:,} rows are not known to the manifest, and could come in again", RESTORE
         )
-    if missing := len(entered) - common:
+    if (missing := len(entered) - common - erased) > 0:
         yield Finding("wrong", kind, f"{missing:,} rows that the manifest knows are in no file", RESTORE)
 
 

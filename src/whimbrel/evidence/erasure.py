@@ -134,4 +134,5 @@ def _rewrite(folder: Path, manifest: Manifest, changes: dict[str, _Change]) -> E
                 counts[kind] += rows
                 days |= {day_numbered(number) for number in day_numbers(table.filter(touched))}
                 swap(folder, manifest, kind, [file], kept)
+                manifest.note_erased(kind, table.num_rows - kept.num_rows)
     return Erased(counts["observations"], counts["facts"], frozenset(days))

@@ -245,6 +245,15 @@ class Manifest:
         """Take ids of deleted rows out."""
         self.db.executemany(f"DELETE FROM {kind}_ids WHERE id = ?", [(each,) for each in ids])  # noqa: S608 - as above
 
+    def note_erased(self, kind: str, rows: int) -> None:
+        """Count rows that were erased, and whose ids stay known."""
+        total = self.erased(kind) + rows
+        self.db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (f"erased {kind}", str(total)))
+
+    def erased(self, kind: str) -> int:
+        """Return how many ids are known whose rows were erased."""
+        return int(self.setting(f"erased {kind}") or 0)
+
     def dead(self, before_seconds: float) -> list[str]:
         """Return the paths that died before an instant (Unix time)."""
         rows = self.db.execute("SELECT path FROM dead WHERE since < ? ORDER BY path", (before_seconds,))

@@ -287,6 +287,8 @@ def _removal(listing: Listing | None) -> str:
     if listing is None:
         return "nothing to remove"
     ends = listing.until.strftime("%Y-%m-%d %H:%M UTC")
+    if listing.times_listed > 1:
+        return f"it ends by itself at {ends}; a removal would be refused: that works for a first listing only"
     return f"it ends by itself at {ends}; removal is free: ask the operator of this list, naming {listing.target}"
 
 

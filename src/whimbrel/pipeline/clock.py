@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from whimbrel.errors import StoreError
+from whimbrel.errors import ConfigError, StoreError
 from whimbrel.listings.ledger import Ledger
 from whimbrel.model.listing import Run
 from whimbrel.pipeline.places import ledger_place
@@ -37,6 +37,23 @@ def check_behind(last: Run | None, now: datetime) -> None:
             f"the clock says {said}, and this store has decided up to {until} UTC: one of them is wrong. Set the clock "
             "right; if it was wrong then, put back a backup of before (whimbrel restore); to go on by the later time, "
             "say it with --now"
+        )
+
+
+def check_ahead(data_dir: Path, now: datetime, wall: datetime) -> None:
+    """Raise ConfigError where a person decides at a moment that is ahead of the clock and of all that was decided.
+
+    Whatever came in after that would be dated there too: nothing could be listed before, and no listing removed.
+    """
+    ledger = Ledger.find(ledger_place(data_dir))
+    if ledger is None:
+        return
+    with ledger:
+        last = ledger.last_run()
+    latest = wall if last is None else max(wall, last.until)
+    if now > latest + TOLERANCE:
+        raise ConfigError(
+            f"--now {now:%Y-%m-%d %H:%M} lies ahead of the clock, and time does not go back for decisions: leave it out"
         )
 
 

@@ -27,6 +27,7 @@ class Removal(NamedTuple):
     """What became of a request, and on what evidence the listing rested, without what would tell a trap.
 
     No sensor, no recipient, no id and no time of day: only what was seen, of what kind, on which days.
+    `listed_through` is the network through which an address is still listed after its removal.
     """
 
     target: str
@@ -42,6 +43,7 @@ class Removal(NamedTuple):
     by_day: tuple[Count, ...]
     families: tuple[str, ...]
     names: tuple[str, ...]
+    listed_through: str | None
 
 
 def remove(data_dir: Path, text: str, now: datetime, *, by: str, why: str) -> Removal:
@@ -60,7 +62,9 @@ def remove(data_dir: Path, text: str, now: datetime, *, by: str, why: str) -> Re
         return decisions.remove(decider, target, by=by, why=reason)
 
     events = _append(data_dir, now, lambda *_: [target], decided)
-    return _answer(told, events[-1])
+    outcome = events[-1]
+    through = explanation_of(data_dir, target, outcome.at).listed_target if outcome.change == "removed" else None
+    return _answer(told, outcome, through)
 
 
 def allow(data_dir: Path, text: str, now: datetime, *, owner: str, why: str) -> list[Event]:
@@ -155,7 +159,7 @@ def _reason(why: str) -> str:
     return reason
 
 
-def _answer(told: Explanation, outcome: Event) -> Removal:
+def _answer(told: Explanation, outcome: Event, through: str | None) -> Removal:
     return Removal(
         target=told.target,
         outcome=outcome.change,
@@ -170,4 +174,5 @@ def _answer(told: Explanation, outcome: Event) -> Removal:
         by_day=told.by_day,
         families=told.families,
         names=tuple(sorted({example.helo for example in told.examples if example.helo})),
+        listed_through=through,
     )

@@ -54,6 +54,7 @@ def rebuild(data_dir: Path, *, write: bool, progress: Progress = lambda *_: None
     recorded: then nothing is written.
     """
     place = ledger_place(data_dir)
+    Evidence.open(data_dir).close()  # it must be there: opening it for writing would make one
     with Evidence.open(data_dir, write=write) as store, Ledger.open(place, "append" if write else "read") as ledger:
         runs = ledger.runs()
         if not runs:

@@ -16,7 +16,7 @@ from whimbrel.model.listing import Code, Event
 from whimbrel.pipeline.config.settings import Publish
 from whimbrel.pipeline.running.listed import LEAST_SECONDS, Listed
 from whimbrel.pipeline.running.metrics import Metrics
-from whimbrel.publishing import TEXTS, build_snapshot
+from whimbrel.publishing import TEXTS, build_snapshot, write_snapshot
 from whimbrel.wire.snapshot import Snapshot
 
 SETTINGS = Publish()
@@ -135,6 +135,31 @@ def test_a_snapshot_is_due_half_way_to_its_end_and_when_settings_changed(listing
     assert not listing.is_due()
     listing.listed.renew()
     assert listing.is_due()
+
+
+def test_a_snapshot_that_others_put_in_its_place_is_followed_by_our_own(listing: Listing) -> None:
+    def others(zone: str, serial: int) -> None:
+        data = build_snapshot([], zone=zone, serial=serial, born=listing.now, expires=listing.now + timedelta(hours=1))
+        write_snapshot(listing.path, data)
+
+    def is_due() -> bool:
+        listing.monotonic += 10
+        listing.listed.follow(listing.now)
+        return listing.is_due()
+
+    is_due()
+    serial = listing.publish().serial
+    assert not is_due()
+    others("other.example", serial + 1)
+    assert is_due()
+    ours = listing.publish()
+    assert (ours.zone.name, ours.serial) == (SETTINGS.zone, serial + 2)
+    others(SETTINGS.zone, ours.serial)  # the same list, signed by hand
+    assert not is_due()
+    listing.path.unlink()
+    assert is_due()
+    listing.publish()
+    assert not is_due()
 
 
 def test_an_end_that_was_foretold_needs_no_snapshot_and_one_that_was_not_does(listing: Listing) -> None:

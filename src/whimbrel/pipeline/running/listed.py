@@ -28,6 +28,7 @@ class Listed:
     def __init__(self, ledger: Ledger, path: Path, texts: Mapping[Code, str], *, demo: bool, metrics: Metrics) -> None:
         self.path = path
         self.serial: int | None = None  # of the snapshot published last
+        self._mark: tuple[int, int] | None = None  # of the file that lay in its place when last looked at
         self._ledger = ledger
         self._texts = texts
         self._demo = demo
@@ -39,7 +40,12 @@ class Listed:
         self._next_at: datetime | None = None  # when a new snapshot is due, changed or not
 
     def follow(self, now: datetime) -> int:
-        """Take up what was entered in the ledger since the last call; return how many events."""
+        """Take up what was entered in the ledger since the last call; return how many events.
+
+        A snapshot that somebody else put in the place of ours, or took away, is a change too: it may be of other
+        settings, above all of another zone.
+        """
+        self._is_changed |= self._is_replaced()
         if self._number is None:
             self._take_all(now)
         assert self._number is not None
@@ -91,12 +97,18 @@ class Listed:
             data = signing.signed(data, signers)
         self._ledger.note_published(serial, now, self._number or 0)
         write_snapshot(self.path, data)
-        self.serial = serial
+        self.serial, self._mark = serial, _mark(self.path)
         self._is_changed = False
         self._published_at = monotonic
         self._next_at = now + valid / 2
         self._measure(serial, now, now + valid, len(Snapshot(data)))
         return serial
+
+    def _is_replaced(self) -> bool:
+        if self.serial is None or _mark(self.path) == self._mark:
+            return False
+        self._mark = _mark(self.path)
+        return previous_serial(self.path) != self.serial  # the same list may have been signed by hand
 
     def _measure(self, serial: int, born: datetime, expires: datetime, entries: int) -> None:
         self._metrics.serial.set(serial)
@@ -123,3 +135,12 @@ class Listed:
             self._metrics.faults.labels("publish").inc()
             _log.error("left out of the list: %s", error, extra={"step": "publish"})
         self._is_changed = True
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one in its place; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

@@ -53,9 +53,8 @@ class PublicKey(NamedTuple):
         except (binascii.Error, ValueError):
             raw = b""
         if word != _WORD or len(raw) != PUBLIC_KEY_BYTES:
-            raise ConfigError(
-                f"{line.strip()[:80]!r} is no public key; it is one line, `{_WORD} ID BASE64`: whimbrel key export"
-            )
+            # What was given instead may be a secret key, and errors end up in logs: so it is not shown.
+            raise ConfigError(f"this is no public key; it is one line, `{_WORD} ID BASE64`: whimbrel key export")
         key = cls(raw)
         if key.id != key_id:
             raise ConfigError(
