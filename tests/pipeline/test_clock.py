@@ -89,3 +89,9 @@ def test_nobody_decides_ahead_of_the_clock_and_of_what_was_decided(tmp_path: Pat
         with pytest.raises(ConfigError, match="ahead of the clock"):
             check_ahead(tmp_path, until + TOLERANCE * 1.01, wall)
     check_ahead(tmp_path, until + TOLERANCE * 2, until + TOLERANCE)
+
+
+def test_what_people_decided_by_a_wrong_clock_is_told_as_well() -> None:
+    removed = Run(kind="people", at=NOON + YEAR, batch=1, until=NOON, profile="own", rule_version="1")
+    with pytest.raises(StoreError, match="decided up to 2027-11-24"):
+        check_behind(removed, NOON)

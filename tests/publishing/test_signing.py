@@ -13,7 +13,7 @@ from tests.listed import listing
 from whimbrel.errors import SnapshotError, StoreError
 from whimbrel.model.listing import Code
 from whimbrel.publishing import build_snapshot
-from whimbrel.publishing.signing import in_use, new_key, public_key, read_keys, signed, write_keys
+from whimbrel.publishing.signing import check_kept, in_use, new_key, public_key, read_keys, signed, write_keys
 from whimbrel.wire.keyfile import KeyLine
 from whimbrel.wire.snapshot import PublicKey, Snapshot, layout
 
@@ -53,6 +53,17 @@ def test_who_has_no_key_reads_on_as_before() -> None:
         name: bytes(content) for name, content in plain.sections().items()
     }
     assert seen.find((4, 0xC0000201), NOW.timestamp()) == plain.find((4, 0xC0000201), NOW.timestamp()) is not None
+
+
+def test_an_unsigned_list_does_not_take_the_place_of_a_signed_one(tmp_path: Path) -> None:
+    path = tmp_path / "list.snapshot"
+    check_kept(path, [])
+    path.write_bytes(PLAIN)
+    check_kept(path, [])
+    path.write_bytes(SIGNED)
+    check_kept(path, [NEW])
+    with pytest.raises(StoreError, match=f"signed by {OLD.id}, .* put signing.key back"):
+        check_kept(path, [])
 
 
 def test_while_keys_change_either_is_enough() -> None:

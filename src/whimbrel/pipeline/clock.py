@@ -30,9 +30,10 @@ def check_clock(data_dir: Path, now: datetime) -> None:
 
 
 def check_behind(last: Run | None, now: datetime) -> None:
-    """Raise StoreError where `now` lies before the moment up to which the last run decided."""
-    if last is not None and now < last.until - TOLERANCE:
-        said, until = f"{now:%Y-%m-%d %H:%M}", f"{last.until:%Y-%m-%d %H:%M}"
+    """Raise StoreError where `now` lies before the moment up to which the last run decided, or people did in it."""
+    decided = None if last is None else max(last.until, last.at)
+    if decided is not None and now < decided - TOLERANCE:
+        said, until = f"{now:%Y-%m-%d %H:%M}", f"{decided:%Y-%m-%d %H:%M}"
         raise StoreError(
             f"the clock says {said}, and this store has decided up to {until} UTC: one of them is wrong. Set the clock "
             "right; if it was wrong then, put back a backup of before (whimbrel restore); to go on by the later time, "

@@ -43,6 +43,7 @@ def publish(
     """
     path = out or snapshot_path(data_dir)
     signers = keys_in_use(data_dir, signing_key, now)
+    signing.check_kept(path, signers)
     with Evidence.open(data_dir) as store:
         demo = is_demo(store)
     serial = next_serial(now, previous_serial(path))

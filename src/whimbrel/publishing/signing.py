@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from whimbrel.errors import StoreError
+from whimbrel.errors import SnapshotError, StoreError
 from whimbrel.publishing.writing import write_whole
 from whimbrel.wire import keyfile
 from whimbrel.wire.keyfile import KeyLine
@@ -64,6 +64,21 @@ def in_use(keys: Collection[KeyLine], now: datetime) -> list[KeyLine]:
     if not found:
         raise StoreError("every signing key has ended; make a new one with: whimbrel key rotate signing")
     return found
+
+
+def check_kept(path: Path, keys: Collection[KeyLine]) -> None:
+    """Raise StoreError where an unsigned list would take the place of a signed one, which every mirror would refuse."""
+    if keys:
+        return
+    try:
+        signers = Snapshot(path.read_bytes()).signatures()
+    except (OSError, SnapshotError):
+        return
+    if signers:
+        raise StoreError(
+            f"{path} is signed by {', '.join(signers)}, and there is no signing key any more: put signing.key back, or "
+            "remove that list to go on without"
+        )
 
 
 def signed(data: bytes, keys: Collection[KeyLine]) -> bytes:

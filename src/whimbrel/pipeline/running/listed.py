@@ -81,6 +81,7 @@ class Listed:
 
     def publish(self, settings: Publish, now: datetime, monotonic: float, signers: Sequence[KeyLine]) -> int:
         """Publish the list as it is now, signed by some keys or by none; return the snapshot's serial."""
+        signing.check_kept(self.path, signers)
         valid = timedelta(hours=settings.valid_hours)
         serial = next_serial(now, previous_serial(self.path))
         data = self._entries.snapshot(
