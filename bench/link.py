@@ -5,7 +5,8 @@
 Each run is one line of FILE (build/bench-link.jsonl), keyed by section, world, settings and seed; what is there is not
 run again, so this may be stopped and called again at will.  `report` prints tables of whatever is there, and runs
 nothing.  Runs go round over the worlds of a section, so that all of them have some at any time; each section gets its
-share of the minutes, and what it leaves goes to the next ones.
+share of the minutes, and what it leaves goes to the next ones.  FILE begins with the runs in bench/results, which the
+documents quote (`code` says by which version each was made); with --fresh, empty.
 
 Sections: null (`linked` at any of 26 weekly looks where there is no link), looks (one pass against weekly calls, equal
 bit for bit), against ("evidence against", false and true), power, efficiency (units for 80 % power over those of the
@@ -18,6 +19,7 @@ the command line), size (seconds and memory), huge (100 M observations; only whe
 import argparse
 import hashlib
 import json
+import lzma
 import multiprocessing
 import sys
 import time
@@ -35,6 +37,7 @@ from bench.link_runs import WORLDS, Task, run
 from bench.link_tables import Line, tables
 
 OUT = HERE.parent / "build" / "bench-link.jsonl"
+RECORDED = HERE / "results" / "link.jsonl.xz"
 PROCESSES = 2
 _PACKS_A_PROCESS = 100  # then a new one: DuckDB keeps what it was given
 _OFTENER = 4  # points for which a goal is set get so many times the runs of other points
@@ -232,7 +235,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=150.0)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--diagram", type=Path, help="write the reliability diagram here, as SVG")
+    parser.add_argument("--fresh", action="store_true", help="do not begin with the runs recorded in bench/results")
     given = parser.parse_args()
+    if not given.fresh and not given.out.exists():
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_bytes(lzma.decompress(RECORDED.read_bytes()))
     sections = {name: SECTIONS[name] for name in given.section or DEFAULT_SECTIONS}
     failed = 0
     if given.action == "run":
