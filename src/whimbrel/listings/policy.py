@@ -1,38 +1,31 @@
 """Policy: `(state, observation, now) -> decision`, pure; the rules are published in `docs/listing.md`.
 
-    logit P(legitimate) = logit prior(host's neighbours) - S(host, now)
-    S = sum over sensors of llr(spam) * min(cap, log2(1 + spam)) - llr(ham) * min(cap, log2(1 + ham)), all decayed
-
 `Decider` keeps the working state in memory: one small record a host and a network, the tallies of the prior, and a
 heap of listings by their end.  It is driven by rows alone: its clock is the largest `learned_at` so far, listings that
 ended before a row are expired before that row is weighed, and reading (`probability`, `would_list`) changes nothing.
 So the same rows give the same events, bit for bit, however they are cut into batches and saved in between.
 
-What an observation weighs, if anything: `weighing.py`.
+What an observation weighs, if anything: `weighing.py`; what follows for its host, P(legitimate): `judging.py`; how the
+working state is kept: `keeping.py`.
 """
 
 import heapq
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from math import exp, log2
+from math import exp
 from operator import itemgetter
 from typing import Final
 
-import msgspec
-
-from whimbrel.listings import lifecycle
+from whimbrel.listings import judging, keeping, lifecycle
 from whimbrel.listings.assignment import Look, look_of
 from whimbrel.listings.prior import Prior, Tally, groups_of
 from whimbrel.listings.settings import DAY_SECONDS, Settings
 from whimbrel.listings.state import (
     EPOCH,
     HOSTS_KEPT,
-    OTHER_SENSORS,
-    SENSORS_KEPT,
     HostState,
     Judgement,
-    Mass,
     NetworkState,
     Seen,
     Standing,
@@ -48,20 +41,6 @@ SNOWSHOE_MESSAGES: Final = 3.0
 
 # The window of a network's predicted collateral (design: legitimate mail of the last 30 days).
 COLLATERAL_TAU_SECONDS: Final = 30 * DAY_SECONDS
-
-_ENCODE: Final = msgspec.msgpack.Encoder().encode
-_HOST: Final = msgspec.msgpack.Decoder(HostState).decode
-_NETWORK: Final = msgspec.msgpack.Decoder(NetworkState).decode
-_TALLY: Final = msgspec.msgpack.Decoder(Tally).decode
-_CLOCK: Final = msgspec.msgpack.Decoder(tuple[datetime, datetime | None]).decode
-
-# A sensor is a witness until what it saw has decayed to a hundredth of a message: 4.6 tau after a single one.
-WITNESS_FRESH: Final = 0.01
-
-# A worm verdict counts as hard evidence until it has decayed to one half.
-HARD_FRESH: Final = 0.5
-
-_UNSEEN: Final = Judgement(0.0, 0.0, 0.5, 0, hard=False)
 
 
 class Decider:
@@ -102,7 +81,7 @@ class Decider:
         host = self._host(row, look)
         if not worth.ham and _is_forgiven(host.standing, seen):
             return events
-        self._add(host, row.sensor, worth, now, seen)
+        judging.add(host, row.sensor, worth, now=now, seen=seen, settings=self.settings)
         if not worth.ham:
             remember(host.evidence, row.id)
         self._count(host, worth, now)
@@ -116,7 +95,7 @@ class Decider:
         events = []
         while self._ends and self._ends[0][0] <= now:
             end, target = heapq.heappop(self._ends)
-            state: HostState | NetworkState | None = self.hosts.get(target) or self.networks.get(target)
+            state = self._known(target)
             if state is not None and state.standing.state == "listed" and state.standing.until == end:
                 self.clock = max(self.clock, end)
                 events.append(
@@ -144,7 +123,7 @@ class Decider:
 
     def forgive(self, target: str) -> None:
         """Forget what bad mail was seen of a target that was removed: listing it again takes new evidence."""
-        state = self.hosts.get(target) or self.networks[target]
+        state = self._state(target)
         if isinstance(state, HostState):
             for mass in state.sensors.values():
                 mass.spam = mass.reports = mass.hard = 0.0
@@ -166,7 +145,7 @@ class Decider:
 
     def standing(self, target: str) -> Standing | None:
         """Return where a target stands, or None where it was never seen."""
-        state: HostState | NetworkState | None = self.hosts.get(target) or self.networks.get(target)
+        state = self._known(target)
         return None if state is None else state.standing
 
     def standings(self) -> Iterator[tuple[str, Standing]]:
@@ -190,7 +169,7 @@ class Decider:
 
     def restore(self, target: str, standing: Standing) -> None:
         """Put a target where the log says that it stands."""
-        state: HostState | NetworkState | None = self.hosts.get(target) or self.networks.get(target)
+        state = self._known(target)
         if state is not None:
             state.standing = standing
             self.touched.add(target)
@@ -216,10 +195,8 @@ class Decider:
         """Return what is thought of a host at `now`; of one never seen, what its network alone says."""
         state = self.hosts.get(host)
         if state is not None:
-            return self._judge(state, seconds_of(now))
-        network = network_of(host)
-        logit, _ = self.prior.chain(groups_of(network, "", None, None), seconds_of(now))
-        return _UNSEEN._replace(prior_logit=logit, probability_legitimate=_logistic(logit))
+            return judging.judged(state, seconds_of(now), self.prior, self.settings)
+        return judging.judged_unseen(network_of(host), seconds_of(now), self.prior)
 
     def probability(self, host: str, now: datetime) -> float:
         """Return P(legitimate) of a host at `now`."""
@@ -236,11 +213,9 @@ class Decider:
 
     def dumps(self) -> list[tuple[str, bytes]]:
         """Return the working state touched since the last call as (key, value) rows, for one transaction."""
-        rows = [("clock", _ENCODE((self.clock, self.began)))]
-        for target in sorted(self.touched):
-            state = self.hosts.get(target) or self.networks[target]
-            rows.append((("host " if isinstance(state, HostState) else "network ") + target, _ENCODE(state)))
-        rows += [("group " + group, _ENCODE(self.prior.tallies[group])) for group in sorted(self.prior.touched)]
+        rows = [keeping.clock_row((self.clock, self.began))]
+        rows += [keeping.row_of(self._state(target)) for target in sorted(self.touched)]
+        rows += [keeping.group_row(group, self.prior.tallies[group]) for group in sorted(self.prior.touched)]
         self.touched.clear()
         self.prior.touched.clear()
         return rows
@@ -248,15 +223,15 @@ class Decider:
     def loads(self, rows: Iterable[tuple[str, bytes]]) -> None:
         """Take up the state that `dumps` gave, the latest value of each key."""
         for key, value in rows:
-            kind, _, name = key.partition(" ")
-            if kind == "host":
-                self.hosts[name] = _HOST(value)
-            elif kind == "network":
-                self.networks[name] = _NETWORK(value)
-            elif kind == "group":
-                self.prior.tallies[name] = _TALLY(value)
+            name, state = keeping.kept_in(key, value)
+            if isinstance(state, HostState):
+                self.hosts[name] = state
+            elif isinstance(state, NetworkState):
+                self.networks[name] = state
+            elif isinstance(state, Tally):
+                self.prior.tallies[name] = state
             else:
-                self.clock, self.began = _CLOCK(value)
+                self.clock, self.began = state
         states: list[HostState | NetworkState] = [*self.hosts.values(), *self.networks.values()]
         self._ends = [
             (state.standing.until, state.host if isinstance(state, HostState) else state.network)
@@ -265,6 +240,12 @@ class Decider:
         ]
         heapq.heapify(self._ends)
 
+    def _known(self, target: str) -> HostState | NetworkState | None:
+        return self.hosts.get(target) or self.networks.get(target)
+
+    def _state(self, target: str) -> HostState | NetworkState:
+        return self.hosts.get(target) or self.networks[target]
+
     def _host(self, row: Seen, look: Look) -> HostState:
         self.touched.add(row.host)
         state = self.hosts.get(row.host)
@@ -272,24 +253,6 @@ class Decider:
             groups = groups_of(network_of(row.host), look.shape, look.organisation, row.asn)
             state = self.hosts[row.host] = HostState(row.host, groups[-1], look, groups, {}, [])
         return state
-
-    def _add(self, host: HostState, sensor: str, worth: Worth, now: float, seen: float) -> None:
-        tau, ham_tau = self._tau(host.look), self.settings.ham_tau_seconds
-        left, ham_left = exp((seen - now) / tau), exp((seen - now) / ham_tau)
-        worth = Worth(worth.spam * left, worth.ham * ham_left, worth.reports * left, worth.hard * left)
-        mass = host.sensors.get(sensor)
-        if mass is None and len(host.sensors) >= SENSORS_KEPT:
-            sensor = OTHER_SENSORS
-            mass = host.sensors.get(sensor)
-        if mass is None:
-            host.sensors[sensor] = Mass(worth.spam, worth.ham, worth.reports, worth.hard, now)
-            return
-        kept = exp((mass.at - now) / tau)
-        mass.spam = mass.spam * kept + worth.spam
-        mass.reports = mass.reports * kept + worth.reports
-        mass.hard = mass.hard * kept + worth.hard
-        mass.ham = mass.ham * exp((mass.at - now) / ham_tau) + worth.ham
-        mass.at = now
 
     def _count(self, host: HostState, worth: Worth, now: float) -> None:
         if host.counted is None:
@@ -320,7 +283,7 @@ class Decider:
         return network
 
     def _judge_host(self, host: HostState, worth: Worth, now: float) -> list[Event]:
-        judged = self._judge(host, now)
+        judged = judging.judged(host, now, self.prior, self.settings)
         standing, settings = host.standing, self.settings
         proven = judged.hard or judged.spamming_sensors >= settings.sensors_needed
         unlikely = proven and judged.probability_legitimate <= settings.q
@@ -383,7 +346,7 @@ class Decider:
         _, _, wide, organisation, nearest = host.groups
         look = f"look {host.look.shape}" if unnamed else ""
         logit, _ = self.prior.chain(("", look, wide, organisation if unnamed else "", nearest), now)
-        judged = Judgement(0.0, logit, _logistic(logit), 0, hard=False)
+        judged = Judgement(0.0, logit, judging.logistic(logit), 0, hard=False)
         if judged.probability_legitimate > q:
             return []
         code, role, why = _what_network(network, spamming, unnamed=unnamed)
@@ -413,43 +376,6 @@ class Decider:
         heapq.heappush(self._ends, (event.until, event.target))
         return [event]
 
-    def _judge(self, host: HostState, now: float) -> Judgement:
-        settings, tau = self.settings, self._tau(host.look)
-        score, spamming, hard = 0.0, 0, False
-        spam_llr = settings.server_spam_llr if host.look.server_like else settings.spam_llr
-        for mass in host.sensors.values():
-            kept = exp((mass.at - now) / tau)
-            bad = (mass.spam + mass.reports + mass.hard) * kept
-            spam = min(settings.spam_cap, log2(1.0 + mass.spam * kept))
-            reports = min(settings.spam_cap, log2(1.0 + mass.reports * kept))
-            worm = min(1.0, mass.hard * kept)
-            ham = min(settings.ham_cap, log2(1.0 + mass.ham * exp((mass.at - now) / settings.ham_tau_seconds)))
-            score += spam_llr * spam + settings.report_llr * reports + settings.hard_llr * worm
-            score -= settings.ham_llr * ham
-            spamming += bad >= WITNESS_FRESH
-            hard = hard or worm >= HARD_FRESH
-        logit, _ = self.prior.chain(host.groups, now, host.counted)
-        return Judgement(score, logit, _logistic(logit - score), spamming, hard)
-
-    def _tau(self, look: Look) -> float:
-        dynamic = look.assignment == "dynamic"
-        return self.settings.dynamic_tau_seconds if dynamic else self.settings.static_tau_seconds
-
-
-def same_state(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> bool:
-    """Tell whether rows of `Decider.dumps` say the same, though a program of another version may have written some."""
-    return one.keys() == other.keys() and all(
-        value == other[key] or _decoded(key, value) == _decoded(key, other[key]) for key, value in one.items()
-    )
-
-
-def _decoded(key: str, value: bytes) -> object:
-    decode = {"host": _HOST, "network": _NETWORK, "group": _TALLY}.get(key.partition(" ")[0], _CLOCK)
-    try:
-        return decode(value)
-    except msgspec.MsgspecError:
-        return value
-
 
 def _is_forgiven(standing: Standing, seen: float) -> bool:
     """Tell whether what was seen then lies before a removal, and counts no more."""
@@ -465,7 +391,3 @@ def _what_network(network: NetworkState, spamming: int, *, unnamed: bool) -> tup
     why = f"{spamming} hosts of it sent spam and none legitimate mail; {collateral}"
     snowshoe = network.messages <= SNOWSHOE_MESSAGES * len(network.hosts)
     return (Code.SNOWSHOE, "snowshoe", why) if snowshoe else (Code.NETWORK, "dedicated", why)
-
-
-def _logistic(logit: float) -> float:
-    return 1.0 / (1.0 + exp(-logit)) if logit > -700.0 else 0.0

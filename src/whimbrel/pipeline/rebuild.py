@@ -22,10 +22,11 @@ from msgspec.structs import replace
 from whimbrel.errors import StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.evidence.extents import NOTHING, Extent
+from whimbrel.listings.keeping import same_state
 from whimbrel.listings.ledger import CHECKPOINTS, Ledger
 from whimbrel.listings.ledger.replay import apply_allowed
 from whimbrel.listings.lifecycle import carried
-from whimbrel.listings.policy import Decider, same_state
+from whimbrel.listings.policy import Decider
 from whimbrel.listings.state import Standing, seen_from_table
 from whimbrel.model.listing import Event, Run
 from whimbrel.pipeline.decide import settings_of
