@@ -10,9 +10,9 @@ import click
 
 from whimbrel.cli.logs import log_options, set_up
 from whimbrel.cli.options import Instant, data_option, json_option, public_keys
-from whimbrel.cli.serving import Serving, answer, clock_from, endpoints, listen_option, strangers, until_told
+from whimbrel.cli.serving import Serving, answer, clock_from, endpoints, listen_option, until_told
 from whimbrel.errors import SnapshotError, UpstreamError
-from whimbrel.model.endpoint import Endpoint
+from whimbrel.model.endpoint import Endpoint, strangers
 from whimbrel.nameserver import ServerSettings
 from whimbrel.pipeline.places import snapshot_path
 from whimbrel.publishing.fetching import source_of

@@ -8,9 +8,9 @@ import msgspec
 
 from whimbrel.cli.logs import log_options, set_up
 from whimbrel.cli.options import Instant, data_option, json_option, public_keys
-from whimbrel.cli.serving import Serving, answer, clock_from, endpoints, listen_option, strangers, until_told
+from whimbrel.cli.serving import Serving, answer, clock_from, endpoints, listen_option, until_told
 from whimbrel.errors import ConfigError
-from whimbrel.model.endpoint import Endpoint
+from whimbrel.model.endpoint import Endpoint, strangers
 from whimbrel.nameserver import ServerSettings, adopt
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.pipeline.places import snapshot_path

@@ -1,13 +1,12 @@
-"""What the commands share that answer over DNS: where to listen, to whom a demo may answer, and how they end."""
+"""What the commands share that answer over DNS: where to listen, by which clock, and how they end."""
 
 import asyncio
 import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from ipaddress import ip_address
 from typing import TypeVar
 
 import click
@@ -51,11 +50,6 @@ def listen_option(function: _Function) -> _Function:
 def endpoints(listen: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     """Return where to answer: as told, or on loopback."""
     return listen or _DEFAULT
-
-
-def strangers(listen: Iterable[Endpoint]) -> list[Endpoint]:
-    """Return the endpoints that others than this machine can ask."""
-    return [endpoint for endpoint in listen if not ip_address(endpoint.address).is_loopback]
 
 
 def clock_from(now: datetime | None) -> Clock:

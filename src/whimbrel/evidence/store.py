@@ -52,8 +52,10 @@ class Evidence:
         self._keys: Keys | None = None
 
     @classmethod
-    def open(cls, data_dir: Path, *, write: bool = False) -> Self:
-        """Open the store in a data folder; with `write`, make it where there is none, and be its only writer.
+    def open(cls, data_dir: Path, *, write: bool = False, make: bool = True) -> Self:
+        """Open the store in a data folder; with `write`, be its only writer, and make it where there is none.
+
+        Whoever mistypes the name of a store that must be there is helped by `make` being off.
 
         Raises StoreError where there is no store to read, another writer is at work, or the schema version differs.
         """
@@ -62,6 +64,8 @@ class Evidence:
             raise StoreError(f"a restore into {data_dir} has not ended: wait, or run `whimbrel restore --force` again")
         if not write:
             return cls(folder, Manifest(folder, write=False), None)
+        if not make:
+            Manifest(folder, write=False).close()
         with storing(folder, "make"):
             for name in (*KINDS, STAGING_FOLDER, DERIVED_FOLDER):
                 (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)

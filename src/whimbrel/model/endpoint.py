@@ -1,5 +1,6 @@
 """Where to listen, or to ask: an address and a port."""
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -13,6 +14,11 @@ class Endpoint(NamedTuple):
     def __str__(self) -> str:
         """Return it as it is written: IPv6 in brackets."""
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+def strangers(listen: Iterable[Endpoint]) -> list[Endpoint]:
+    """Return the endpoints that others than this machine can ask."""
+    return [endpoint for endpoint in listen if not ip_address(endpoint.address).is_loopback]
 
 
 def parse_endpoint(text: str, default_port: int | None = None) -> Endpoint:

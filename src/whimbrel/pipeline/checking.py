@@ -10,15 +10,13 @@ from whimbrel.evidence import Evidence
 from whimbrel.evidence.checking import RESTORE, Finding, check_sqlite
 from whimbrel.evidence.checking import check as check_evidence
 from whimbrel.evidence.store import RESTORING, STORE_FOLDER
-from whimbrel.listings.ledger import Ledger, replayed
-from whimbrel.model.listing import Event
+from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline.places import LEDGER_URL_FILE, ledger_place, signing_key_path, snapshot_path
 from whimbrel.publishing import signing
 from whimbrel.wire.keyfile import KeyLine
 from whimbrel.wire.snapshot import Snapshot
 
 _PUBLISH = "publish anew: whimbrel publish"
-_ATTEMPTS = 3  # a writer that goes on between log and list, so often in a row, does not rest
 
 
 def check(data_dir: Path, now: datetime | None) -> list[Finding]:
@@ -63,30 +61,11 @@ def _ledger(data_dir: Path) -> Iterator[Finding]:
 
 def _log(ledger: Ledger, place: str) -> Iterator[Finding]:
     """Yield where the list is not what the log says."""
-    for _ in range(_ATTEMPTS):
-        events = ledger.history()
-        if not events:
-            return
-        differ = _differing(ledger, events)
-        if ledger.counts()[0] == len(events):  # else the list of that moment was read from the log itself
-            break
-    else:
-        problem = "is written to all the time: the list could not be compared with its log"
-        yield Finding("note", place, problem, "check again when the writer rests, or check a backup")
-        return
-    if differ:
+    if differ := ledger.relisted().differing:
         some = ", ".join(differ[:3])
         yield Finding("wrong", place, f"the list is not what its log says of {len(differ):,}: {some}", RESTORE)
-    if ledger.last_run() is None:
+    if ledger.counts()[0] and ledger.last_run() is None:
         yield Finding("wrong", place, "has events, and does not say up to where evidence is decided", RESTORE)
-
-
-def _differing(ledger: Ledger, events: list[Event]) -> list[str]:
-    """Return the targets of which the list says another thing than the log, at the log's end."""
-    at = max(event.at for event in events)
-    kept = {listing.target: listing for listing in ledger.listings(at)}
-    told = {listing.target: listing for listing in replayed(events, at)}
-    return sorted(target for target in kept | told if kept.get(target) != told.get(target))
 
 
 def _decided(ledger: Ledger, place: str, data_dir: Path) -> Iterator[Finding]:

@@ -58,7 +58,7 @@ def forget(data_dir: Path, text: str, now: datetime, *, by: str, why: str) -> Fo
 
 def end_terms(data_dir: Path, before: date, now: datetime) -> Forgotten:
     """Delete the evidence of all days before `before`, whose term is over; what was decided on it stands."""
-    with _opened(data_dir) as store:
+    with Evidence.open(data_dir, write=True, make=False) as store:
         _check_staging(store)
         return end_terms_of(store, data_dir, before, now, by="operator")
 
@@ -76,7 +76,7 @@ def end_terms_of(store: Evidence, data_dir: Path, before: date, now: datetime, *
 
 
 def _forget(data_dir: Path, host: str | None, recipient: str, now: datetime, *, by: str, why: str) -> Forgotten:
-    with _opened(data_dir) as store:
+    with Evidence.open(data_dir, write=True, make=False) as store:
         _check_staging(store)
         if host is not None and any(overlap(host, network) for network in own_networks(store)):
             raise ConfigError(f"{host} is one of our own servers: what is told of these is a setting; see --trust")
@@ -128,12 +128,6 @@ def _enter(ledger: Ledger, host: str | None, now: datetime, *, by: str, why: str
         states = decider.dumps()
     run = replace(last, number=last.number + 1, kind="forgotten", at=max(decider.clock, now), decided=0)
     return ledger.erase(host, run, states, by=by, why=why, must=must)
-
-
-def _opened(data_dir: Path) -> Evidence:
-    """Open a store that is there for writing: whoever mistypes its name must not hear that nothing was stored."""
-    Evidence.open(data_dir).close()
-    return Evidence.open(data_dir, write=True)
 
 
 def _check_staging(store: Evidence) -> None:

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from whimbrel.errors import ConfigError
 from whimbrel.listings import decisions
 from whimbrel.listings.explain import Count, Explanation, target_of
@@ -127,16 +129,7 @@ def _append(
 
 
 def _after(last: Run, now: datetime) -> Run:
-    return Run(
-        number=last.number + 1,
-        kind="people",
-        at=now,
-        batch=last.batch,
-        until=last.until,
-        own=last.own,
-        profile=last.profile,
-        rule_version=last.rule_version,
-    )
+    return replace(last, number=last.number + 1, kind="people", at=now, decided=0)
 
 
 def _listed_within(ledger: Ledger, target: str, at: datetime) -> list[str]:

@@ -55,8 +55,10 @@ def rebuild(data_dir: Path, *, write: bool, progress: Progress = lambda *_: None
     recorded: then nothing is written.
     """
     place = ledger_place(data_dir)
-    Evidence.open(data_dir).close()  # it must be there: opening it for writing would make one
-    with Evidence.open(data_dir, write=write) as store, Ledger.open(place, "append" if write else "read") as ledger:
+    with (
+        Evidence.open(data_dir, write=write, make=False) as store,
+        Ledger.open(place, "append" if write else "read") as ledger,
+    ):
         runs = ledger.runs()
         if not runs:
             raise StoreError(f"{data_dir}: nothing was decided yet, so there is nothing to rebuild")
@@ -64,7 +66,8 @@ def rebuild(data_dir: Path, *, write: bool, progress: Progress = lambda *_: None
         with closing(_Replay(ledger, runs)) as replay:
             states = replay.run(store, progress)
         state_same = same_state(dict(ledger.load_state()), states)
-        written = write and not (rebuilt.same and state_same)
+        list_same = not rebuilt.differing
+        written = write and not (list_same and state_same)
         if written:
             ledger.rewrite(rebuilt, states.items(), after=runs[-1])
     return Rebuilt(
@@ -73,7 +76,7 @@ def rebuild(data_dir: Path, *, write: bool, progress: Progress = lambda *_: None
         replay.observations,
         replay.again,
         len(runs) - replay.again,
-        rebuilt.same,
+        list_same,
         state_same,
         written,
     )

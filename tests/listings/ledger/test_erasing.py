@@ -44,7 +44,7 @@ def test_it_is_named_nowhere_and_the_past_stays(ledger: Ledger) -> None:
     assert ledger.listings(day(2.9)) == sorted(named, key=lambda each: each.target)
     assert "erased-1" not in {each.target for each in ledger.listings(day(5))}
     assert [each.target for each in ledger.allowed()] == [OTHER]
-    assert ledger.relisted().same
+    assert not ledger.relisted().differing
     assert ledger.runs()[-1].last_event == ledger.counts()[0]
 
 

@@ -1,6 +1,6 @@
 """The ledger as the rest of the program sees it: opened, appended to run by run, and read."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,11 +22,14 @@ CHECKPOINTS: Final[frozenset[RunKind]] = frozenset({"earlier", "forgotten"})
 
 
 class Relisted(NamedTuple):
-    """What the log alone says of every target ever listed, and of what is never listed; whether the tables say so."""
+    """What the log alone says of every target ever listed, and of what is never listed.
+
+    `differing` are the targets of which the tables say something else, sorted.
+    """
 
     listings: list[Listing]
     allowed: list[Allowed]
-    same: bool
+    differing: list[str]
 
 
 class LedgerMovedError(StoreError):
@@ -125,15 +128,13 @@ class Ledger:
     def note_publication(self, serial: int, born: datetime) -> list[Listing]:
         """Note that a snapshot is cut at `born`, and return the listings in force then, which go into it."""
         with self._found.writing() as connection:
-            row = {"serial": serial, "born": rows.micros(born), "last_event": _last_event(connection)}
-            connection.execute(sql.insert(PUBLICATION), [row])
+            _note_published(connection, serial, born, _last_event(connection))
             return [each for each in _listings(connection, born, None) if not each.target.startswith(erasing.MARK)]
 
     def note_published(self, serial: int, born: datetime, last_event: int) -> None:
         """Note that a snapshot was cut at `born` from a list kept by `changes`, which had come to `last_event`."""
         with self._found.writing() as connection:
-            row = {"serial": serial, "born": rows.micros(born), "last_event": last_event}
-            connection.execute(sql.insert(PUBLICATION), [row])
+            _note_published(connection, serial, born, last_event)
 
     def rewrite(self, rebuilt: Relisted, states: Iterable[tuple[str, bytes]], *, after: Run) -> None:
         """Put what was rebuilt in the place of the listings, the allow list and the working state, all at once.
@@ -246,9 +247,10 @@ class Ledger:
             stored_allowed = {row["target"]: dict(row) for row in connection.execute(sql.select(ALLOWED)).mappings()}
         apply(listings, {}, events, keep_ended=True)
         apply_allowed(allowed, events)
-        same = stored == {target: rows.listing_row(listing) for target, listing in listings.items()}
-        same_allowed = stored_allowed == {target: rows.allowed_row(each) for target, each in allowed.items()}
-        return Relisted(list(listings.values()), list(allowed.values()), same and same_allowed)
+        told = {target: rows.listing_row(listing) for target, listing in listings.items()}
+        told_allowed = {target: rows.allowed_row(each) for target, each in allowed.items()}
+        differing = _differing(stored, told) | _differing(stored_allowed, told_allowed)
+        return Relisted(list(listings.values()), list(allowed.values()), sorted(differing))
 
     def history(self, target: str | None = None) -> list[Event]:
         """Return the events of one target, or of all, oldest first."""
@@ -281,9 +283,18 @@ class Ledger:
         return int(row[0]), int(row[1])
 
 
+def _differing(one: Mapping[str, object], other: Mapping[str, object]) -> set[str]:
+    return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+
+
 def _keep_checkpoint(connection: sql.Connection) -> None:
     connection.execute(sql.delete(CHECKPOINT))
     connection.execute(sql.insert(CHECKPOINT).from_select(["key", "value"], sql.select(STATE)))
+
+
+def _note_published(connection: sql.Connection, serial: int, born: datetime, last_event: int) -> None:
+    row = {"serial": serial, "born": rows.micros(born), "last_event": last_event}
+    connection.execute(sql.insert(PUBLICATION), [row])
 
 
 def _last_run(connection: sql.Connection) -> Run | None:

@@ -170,9 +170,13 @@ class Cycle:
         self._decide()
         self.publish(at_once=True)
 
+    def faults(self) -> list[str]:
+        """Return what is wrong now, a step each."""
+        return [f"{step.name}: {step.fault}" for step in self.steps.values() if step.fault is not None]
+
     def fault(self) -> str | None:
-        """Return what is wrong now, if anything is."""
-        return next((f"{step.name}: {step.fault}" for step in self.steps.values() if step.fault is not None), None)
+        """Return the first of what is wrong now, if anything is."""
+        return next(iter(self.faults()), None)
 
     def _take_in(self, changes: Changes) -> None:
         if self._look_at_all:
@@ -239,10 +243,12 @@ class Cycle:
             return False
 
         def forgotten() -> bool:
+            if not self.config.store.keep_days or self._store.staged_keys():
+                return False
             now = self._now()
             before = now.date() - timedelta(days=self.config.store.keep_days)
             first = self._store.counts().observations.first_day
-            if self.config.store.keep_days and first is not None and first < before and not self._store.staged_keys():
+            if first is not None and first < before:
                 end_terms_of(self._store, Path(self.config.store.data), before, now, by="settings")
             return False
 

@@ -15,13 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from ipaddress import ip_address
 from pathlib import Path
 from socket import socket
 from typing import NamedTuple, Protocol
 
 from whimbrel.errors import ConfigError, SnapshotError, WhimbrelError
-from whimbrel.model.endpoint import Endpoint, parse_endpoint
+from whimbrel.model.endpoint import Endpoint, parse_endpoint, strangers
 from whimbrel.pipeline.clock import SteadyClock
 from whimbrel.pipeline.config import Config
 from whimbrel.pipeline.running.child import NameServer
@@ -181,7 +180,7 @@ class Supervisor:
 
     def _reasons(self, cycle: Cycle) -> list[str]:
         """Return why the service is not ready; nothing where it is."""
-        reasons = [f"{step.name}: {step.fault}" for step in cycle.steps.values() if step.fault is not None]
+        reasons = cycle.faults()
         if cycle.serial is None:
             reasons.append("no snapshot was published yet")
         if self._sockets and (self._name_server is None or not self._name_server.is_answering):
@@ -324,9 +323,9 @@ class Supervisor:
 
 def _check_demo(snapshot: Snapshot, listen: Sequence[Endpoint]) -> None:
     """Raise ConfigError where a demo's list, whose addresses belong to others now, would be served to strangers."""
-    strangers = [endpoint for endpoint in listen if not ip_address(endpoint.address).is_loopback]
-    if snapshot.zone.demo and strangers:
-        raise ConfigError(f"serve.listen: a demo's list is served on 127.0.0.1 or ::1 only, not on {strangers[0]}")
+    asked = strangers(listen)
+    if snapshot.zone.demo and asked:
+        raise ConfigError(f"serve.listen: a demo's list is served on 127.0.0.1 or ::1 only, not on {asked[0]}")
 
 
 def _close(held: Held) -> None:
