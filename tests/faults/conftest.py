@@ -2,17 +2,15 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from tests.cli.running import Ran, refused
 from tests.pipeline.conftest import Undisturbed, undisturbed
-from tests.pipeline.stores import LATER, assert_same, contents, with_key
+from tests.pipeline.stores import assert_same, command, contents
 
 __all__ = ["undisturbed"]
-
-WHIMBREL = Path(sys.executable).with_name("whimbrel")
 
 # `make crash` injects many times as many.
 COUNT = int(os.environ.get("WHIMBREL_FAULTS", "3"))
@@ -22,8 +20,7 @@ Ingest = Callable[..., subprocess.CompletedProcess[str]]
 
 def asked(data_dir: Path, of: Undisturbed, *, jobs: int = 1) -> list[str]:
     """Return the command that makes the undisturbed store in `data_dir`."""
-    options = ["--labels", of.labels, "--label", "spam", "--profile", "own", "--now", LATER.isoformat()]
-    return [str(WHIMBREL), "ingest", *of.paths, *options, "--data", str(with_key(data_dir)), "--jobs", str(jobs)]
+    return command(data_dir, of.paths, of.labels, jobs=jobs)
 
 
 @pytest.fixture
@@ -46,12 +43,8 @@ def same(undisturbed: Undisturbed) -> Callable[[Path], None]:
 
 def one_line(ran: subprocess.CompletedProcess[str], *words: str) -> None:
     """Assert that a command refused in one clear line which has the words."""
-    lines = ran.stderr.strip().splitlines()
     assert ran.returncode == 1, ran
-    assert len(lines) == 1, ran.stderr
-    assert lines[0].startswith("whimbrel: ")
-    for word in words:
-        assert word in lines[0]
+    refused(Ran(ran.returncode, ran.stdout, ran.stderr), *words)
 
 
 def spread(count: int, most: int) -> Sequence[int]:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.cli.running import lines_of
+from tests.cli.running import WHIMBREL, lines_of
 from tests.cli.service import deliver, spam
-from tests.faults.conftest import WHIMBREL, one_line
+from tests.faults.conftest import one_line
 from tests.pipeline.running.test_cycle import NOTHING, Service
 from tests.pipeline.stores import decisions
 

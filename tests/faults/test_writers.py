@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.conftest import WHIMBREL, Ingest, asked, one_line
+from tests.cli.running import WHIMBREL
+from tests.faults.conftest import Ingest, asked, one_line
 from tests.pipeline.conftest import Undisturbed
 
 Same = Callable[[Path], None]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from tests.cli.running import WHIMBREL
 
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
@@ -55,6 +56,12 @@ def ingested(
         demo=demo,
     )
     return ingest(asked, lambda *_: None)
+
+
+def command(data_dir: Path, paths: Sequence[str], labels: str, *, jobs: int = 1) -> list[str]:
+    """Return the command that does what `ingested` does with labels."""
+    options = ["--labels", labels, "--label", "spam", "--profile", "own", "--now", LATER.isoformat()]
+    return [str(WHIMBREL), "ingest", *paths, *options, "--data", str(with_key(data_dir)), "--jobs", str(jobs)]
 
 
 def contents(data_dir: Path) -> dict[str, Any]:

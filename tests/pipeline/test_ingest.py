@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 from tests.pipeline.conftest import Undisturbed
 from tests.pipeline.mail import DAY_0, day, mbox_of, message, received, sample
-from tests.pipeline.stores import LATER, assert_same, contents, ingested, with_key
+from tests.pipeline.stores import LATER, assert_same, command, contents, ingested, with_key
 
 from whimbrel.errors import ConfigError, StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.pipeline.ingest import Asked, ingest, is_demo
 
 SCRIPT = Path(__file__).parent / "interrupted_script.py"
-WHIMBREL = Path(sys.executable).with_name("whimbrel")
 PATIENCE_SECONDS = 60
 KILLS = int(os.environ.get("WHIMBREL_FAULTS", "5"))  # `make crash`: 100
 STAGES = ("settle", "analyse", "decide", "compact", "end")
@@ -84,16 +83,14 @@ def test_killed_in_any_stage_the_rerun_ends_in_the_same_store(
     assert_same(contents(tmp_path), undisturbed.contents)
 
 
-def command(data_dir: Path, undisturbed: Undisturbed, seed: int, jobs: int) -> list[str]:
-    options = ["--labels", undisturbed.labels, "--label", "spam", "--profile", "own", "--now", LATER.isoformat()]
-    paths = shuffled(undisturbed.paths, seed)
-    return [str(WHIMBREL), "ingest", *paths, *options, "--data", str(with_key(data_dir)), "--jobs", str(jobs)]
+def shuffled_command(data_dir: Path, undisturbed: Undisturbed, seed: int, jobs: int) -> list[str]:
+    return command(data_dir, shuffled(undisturbed.paths, seed), undisturbed.labels, jobs=jobs)
 
 
 @pytest.fixture(scope="session")
 def undisturbed_seconds(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> float:
     began = time.monotonic()
-    asked = command(tmp_path_factory.mktemp("timed"), undisturbed, 0, 2)
+    asked = shuffled_command(tmp_path_factory.mktemp("timed"), undisturbed, 0, 2)
     subprocess.run(asked, check=True, capture_output=True)
     return time.monotonic() - began
 
@@ -105,7 +102,9 @@ def test_the_command_killed_at_a_random_moment_can_be_run_again(
     """One random moment in each of as many parts of the time that an undisturbed run takes."""
     moment = (number + random.Random(number).random()) / KILLS * undisturbed_seconds
     with subprocess.Popen(
-        command(tmp_path, undisturbed, number, 1 + number % 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        shuffled_command(tmp_path, undisturbed, number, 1 + number % 4),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as running:
         time.sleep(moment)
         running.kill()
@@ -119,7 +118,7 @@ def test_ctrl_c_is_one_line_and_the_rerun_goes_on(
 ) -> None:
     """A terminal sends it to all processes of the command, `kill -INT` to one."""
     with subprocess.Popen(
-        [*command(tmp_path, undisturbed, 1, 2), "--json"],
+        [*shuffled_command(tmp_path, undisturbed, 1, 2), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

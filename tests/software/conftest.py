@@ -2,16 +2,14 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.cli.running import lines_of, run
+from tests.cli.running import WHIMBREL, lines_of, run
 from tests.software.machine import Machine, missing, snippet
 
-WHIMBREL = Path(sys.executable).with_name("whimbrel")
 NOW = "2026-03-02"
 SEEN = {"seen_at": "2026-03-01T12:00:00Z", "sensor": "mx1"}
 OBSERVED = (
