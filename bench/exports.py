@@ -37,7 +37,7 @@ from tests.listed import listing
 
 from whimbrel.model.listing import Code
 from whimbrel.pipeline.export import export, read
-from whimbrel.publishing import build_snapshot
+from whimbrel.publishing import Entries
 from whimbrel.publishing.exports import FORMATS
 
 COUNTS = (10_000, 100_000, 1_000_000)
@@ -87,7 +87,7 @@ def made_list(entries: int, path: Path) -> None:
     listings = [
         listing(target, chance.choice(codes), now, 60 * chance.randrange(120, 10_000)) for target in sorted(targets)
     ]
-    data = build_snapshot(listings, zone="bl.example", serial=1, born=now, expires=now + timedelta(days=2))
+    data = Entries.of(listings).snapshot(zone="bl.example", serial=1, born=now, expires=now + timedelta(days=2))
     path.write_bytes(data)
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.cli.running import refused, run
 
 from whimbrel.model.listing import Code, Listing
-from whimbrel.publishing import build_snapshot
+from whimbrel.publishing import Entries
 from whimbrel.publishing.exports import FORMATS
 
 BORN = datetime(2002, 7, 27, tzinfo=UTC)
@@ -31,7 +31,7 @@ def snapshot(tmp_path: Path) -> Path:
         for target, code in (("192.0.2.1", Code.INFECTED), ("198.51.100.0/24", Code.NETWORK))
     ]
     path = tmp_path / "list.snapshot"
-    data = build_snapshot(listings, zone="bl.example", serial=1, born=BORN, expires=BORN + timedelta(days=1))
+    data = Entries.of(listings).snapshot(zone="bl.example", serial=1, born=BORN, expires=BORN + timedelta(days=1))
     path.write_bytes(data)
     return path
 

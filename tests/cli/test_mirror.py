@@ -19,7 +19,7 @@ from tests.listed import listing
 from tests.websites import publishing, site
 
 from whimbrel.model.listing import Code
-from whimbrel.publishing import build_snapshot, write_snapshot
+from whimbrel.publishing import Entries, write_snapshot
 from whimbrel.publishing.signing import new_key, public_key, signed
 from whimbrel.wire.snapshot import Snapshot
 
@@ -30,7 +30,7 @@ OLD, NEW = new_key(), new_key()
 def made(serial: int, host: str, *keys: object, demo: bool = False) -> bytes:
     entries = [listing(host, Code.INFECTED, NOW, 3_600)]
     expires = NOW + timedelta(hours=2)
-    data = build_snapshot(entries, zone="bl.example", serial=serial, born=NOW, expires=expires, demo=demo)
+    data = Entries.of(entries).snapshot(zone="bl.example", serial=serial, born=NOW, expires=expires, demo=demo)
     return signed(data, keys or [OLD])  # type: ignore[arg-type]
 
 

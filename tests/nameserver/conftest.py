@@ -7,7 +7,7 @@ import pytest
 from tests import listed
 
 from whimbrel.model.listing import Code, Listing
-from whimbrel.publishing import build_snapshot
+from whimbrel.publishing import Entries
 from whimbrel.wire.snapshot import Snapshot
 
 BORN = datetime(2002, 7, 27, 12, tzinfo=UTC)
@@ -38,7 +38,7 @@ def snapshot_of() -> MakeData:
     """Make a snapshot's bytes of some listings."""
 
     def make(*listings: Listing, serial: int = 7, expires: datetime = EXPIRES) -> bytes:
-        return build_snapshot(listings, zone="bl.example", serial=serial, born=BORN, expires=expires)
+        return Entries.of(listings).snapshot(zone="bl.example", serial=serial, born=BORN, expires=expires)
 
     return make
 

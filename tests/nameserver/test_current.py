@@ -9,7 +9,7 @@ import pytest
 from whimbrel.errors import SnapshotError
 from whimbrel.model.listing import Listing
 from whimbrel.nameserver.current import CurrentSnapshot
-from whimbrel.publishing import build_snapshot, write_snapshot
+from whimbrel.publishing import Entries, write_snapshot
 from whimbrel.publishing.signing import new_key, public_key, signed
 
 MakeData = Callable[..., bytes]
@@ -87,8 +87,8 @@ def test_a_demo_does_not_take_a_real_lists_place(path: Path, now: float, caplog:
     born = datetime.fromtimestamp(now, UTC)
     current = CurrentSnapshot(path, lambda: now)
     for serial, demo in ((8, True), (9, False), (10, True)):
-        data = build_snapshot(
-            [], zone="bl.example", serial=serial, born=born, expires=born + timedelta(hours=1), demo=demo
+        data = Entries.of([]).snapshot(
+            zone="bl.example", serial=serial, born=born, expires=born + timedelta(hours=1), demo=demo
         )
         write_snapshot(path, data)
         asyncio.run(current.look())

@@ -12,7 +12,7 @@ from tests.pipeline.stores import ingested
 from whimbrel.errors import ConfigError, StoreError
 from whimbrel.pipeline.publish import Published, publish
 from whimbrel.pipeline.views import listings, listings_at
-from whimbrel.publishing import TEXTS, build_snapshot
+from whimbrel.publishing import TEXTS, Entries
 from whimbrel.wire.snapshot import Snapshot
 
 TEST_ENTRIES = 7  # 127.0.0.N, one a code
@@ -61,8 +61,7 @@ def test_what_was_published_is_the_list_of_its_moment_whatever_came_in_later(
     for done, at, data in kept:
         if done is not next(each for each, when, _ in reversed(kept) if when == at):
             continue  # of two of one moment it is the later one
-        again = build_snapshot(
-            listings_at(store, at),
+        again = Entries.of(listings_at(store, at)).snapshot(
             zone="bl.example",
             serial=done.serial,
             born=at,

@@ -5,7 +5,7 @@ from tests import listed
 
 from whimbrel.errors import ConfigError
 from whimbrel.model.listing import MEANING, Code, Listing
-from whimbrel.publishing import DEMO_TEXTS, TEXTS, Entries, build_snapshot
+from whimbrel.publishing import DEMO_TEXTS, TEXTS, Entries
 from whimbrel.wire.snapshot import Snapshot
 
 BORN = datetime(2002, 7, 27, 12, tzinfo=UTC)
@@ -18,7 +18,7 @@ def listing(target: str, code: Code = Code.SPAM_SOURCE, seconds: float = 3600) -
 
 
 def built(*listings: Listing, zone: str = "bl.example") -> Snapshot:
-    return Snapshot(build_snapshot(listings, zone=zone, serial=1, born=BORN, expires=EXPIRES))
+    return Snapshot(Entries.of(listings).snapshot(zone=zone, serial=1, born=BORN, expires=EXPIRES))
 
 
 def test_what_is_listed_is_found_with_its_code_and_end() -> None:
@@ -99,5 +99,5 @@ def test_entries_kept_change_by_change_give_the_same_bytes_as_the_listings_they_
     assert entries.drop("203.0.113.1") is None
     left = [listing("192.0.2.1", Code.INFECTED, 7200), listing("198.51.100.0/24", Code.NETWORK)]
     kept = entries.snapshot(zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
-    assert kept == build_snapshot(left, zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
+    assert kept == Entries.of(left).snapshot(zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
     assert len(entries) == 2

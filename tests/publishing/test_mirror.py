@@ -13,7 +13,7 @@ import pytest
 from tests.websites import publishing, sending, site
 
 from whimbrel.errors import SnapshotError, StoreError, UpstreamError
-from whimbrel.publishing import build_snapshot, write_snapshot
+from whimbrel.publishing import Entries, write_snapshot
 from whimbrel.publishing.fetching import source_of
 from whimbrel.publishing.mirror import Mirror
 from whimbrel.publishing.signing import new_key, public_key, signed
@@ -24,8 +24,8 @@ OLD, NEW, STRANGER = new_key(), new_key(), new_key()
 
 
 def made(serial: int, *keys: object, hours: float = 1, demo: bool = False) -> bytes:
-    data = build_snapshot(
-        [], zone="bl.example", serial=serial, born=NOW, expires=NOW + timedelta(hours=hours), demo=demo
+    data = Entries.of([]).snapshot(
+        zone="bl.example", serial=serial, born=NOW, expires=NOW + timedelta(hours=hours), demo=demo
     )
     return signed(data, keys) if keys else data  # type: ignore[arg-type]
 

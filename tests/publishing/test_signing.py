@@ -12,15 +12,15 @@ from tests.listed import listing
 
 from whimbrel.errors import SnapshotError, StoreError
 from whimbrel.model.listing import Code
-from whimbrel.publishing import build_snapshot
+from whimbrel.publishing import Entries
 from whimbrel.publishing.signing import check_kept, in_use, new_key, public_key, read_keys, signed, write_keys
 from whimbrel.wire.keyfile import KeyLine
 from whimbrel.wire.snapshot import PublicKey, Snapshot, layout
 
 NOW = datetime(2002, 7, 27, 12, tzinfo=UTC)
 OLD, NEW, STRANGER = new_key(), new_key(), new_key()
-PLAIN = build_snapshot(
-    [listing("192.0.2.1", Code.INFECTED, NOW, 60)], zone="bl.example", serial=7, born=NOW, expires=NOW.replace(hour=18)
+PLAIN = Entries.of([listing("192.0.2.1", Code.INFECTED, NOW, 60)]).snapshot(
+    zone="bl.example", serial=7, born=NOW, expires=NOW.replace(hour=18)
 )
 SIGNED = signed(PLAIN, [OLD])
 

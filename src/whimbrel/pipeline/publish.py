@@ -8,7 +8,7 @@ from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline.ingest import is_demo
 from whimbrel.pipeline.places import ledger_place, signing_key_path, snapshot_path
-from whimbrel.publishing import DEMO_TEXTS, TEXTS, build_snapshot, next_serial, previous_serial, signing, write_snapshot
+from whimbrel.publishing import DEMO_TEXTS, TEXTS, Entries, next_serial, previous_serial, signing, write_snapshot
 from whimbrel.wire.keyfile import KeyLine
 
 
@@ -49,8 +49,7 @@ def publish(
     serial = next_serial(now, previous_serial(path))
     with Ledger.open(ledger_place(data_dir), "append") as ledger:
         listings = ledger.note_publication(serial, now)
-    data = build_snapshot(
-        listings,
+    data = Entries.of(listings).snapshot(
         zone=zone,
         serial=serial,
         born=now,

@@ -5,7 +5,7 @@ Deliberately absent: judgement (what is listed was decided by policy and stands 
 list to programs that are no name server of ours.
 """
 
-from whimbrel.publishing.building import Entries, build_snapshot
+from whimbrel.publishing.building import Entries
 from whimbrel.publishing.texts import DEMO_TEXTS, TEXTS
 from whimbrel.publishing.writing import next_serial, previous_serial, write_snapshot, write_whole
 
@@ -13,7 +13,6 @@ __all__ = [
     "DEMO_TEXTS",
     "TEXTS",
     "Entries",
-    "build_snapshot",
     "next_serial",
     "previous_serial",
     "write_snapshot",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Self
 
 import numpy as np
 
@@ -38,6 +39,14 @@ class Entries:
 
     def __init__(self) -> None:
         self._rows: dict[int, dict[str, _Row]] = {4: {}, 6: {}}
+
+    @classmethod
+    def of(cls, listings: Iterable[Listing]) -> Self:
+        """Return these listings as entries; raises ConfigError as `put` does."""
+        entries = cls()
+        for listing in listings:
+            entries.put(listing.target, listing.code, listing.until)
+        return entries
 
     def __len__(self) -> int:
         """Return the number of targets."""
@@ -84,34 +93,6 @@ class Entries:
             ipv4=_columns([*self._rows[4].values(), *tests]),
             ipv6=_columns([*self._rows[6].values()]),
         )
-
-
-def build_snapshot(
-    listings: Iterable[Listing],
-    *,
-    zone: str,
-    serial: int,
-    born: datetime,
-    expires: datetime,
-    texts: Mapping[Code, str] = TEXTS,
-    servers: tuple[str, ...] = LOCAL_SERVERS,
-    mailbox: str | None = None,
-    demo: bool = False,
-) -> bytes:
-    """Return the snapshot of the listings still running at `born`: `Entries.snapshot` in one go."""
-    entries = Entries()
-    for listing in listings:
-        entries.put(listing.target, listing.code, listing.until)
-    return entries.snapshot(
-        zone=zone,
-        serial=serial,
-        born=born,
-        expires=expires,
-        texts=texts,
-        servers=servers,
-        mailbox=mailbox,
-        demo=demo,
-    )
 
 
 def zone_of(name: str, servers: tuple[str, ...], mailbox: str | None, *, demo: bool = False) -> Zone:

@@ -16,7 +16,7 @@ from whimbrel.model.listing import Code, Event
 from whimbrel.pipeline.config.settings import Publish
 from whimbrel.pipeline.running.listed import LEAST_SECONDS, Listed
 from whimbrel.pipeline.running.metrics import Metrics
-from whimbrel.publishing import TEXTS, build_snapshot, write_snapshot
+from whimbrel.publishing import TEXTS, Entries, write_snapshot
 from whimbrel.wire.snapshot import Snapshot
 
 SETTINGS = Publish()
@@ -90,8 +90,7 @@ def test_whatever_was_decided_the_list_is_the_ledgers(
             listing.listed.follow(listing.now)
     listing.listed.follow(listing.now)
     snapshot = listing.publish()
-    expected = build_snapshot(
-        listing.ledger.listings(listing.now),
+    expected = Entries.of(listing.ledger.listings(listing.now)).snapshot(
         zone=SETTINGS.zone,
         serial=snapshot.serial,
         born=listing.now,
@@ -139,7 +138,9 @@ def test_a_snapshot_is_due_half_way_to_its_end_and_when_settings_changed(listing
 
 def test_a_snapshot_that_others_put_in_its_place_is_followed_by_our_own(listing: Listing) -> None:
     def others(zone: str, serial: int) -> None:
-        data = build_snapshot([], zone=zone, serial=serial, born=listing.now, expires=listing.now + timedelta(hours=1))
+        data = Entries.of([]).snapshot(
+            zone=zone, serial=serial, born=listing.now, expires=listing.now + timedelta(hours=1)
+        )
         write_snapshot(listing.path, data)
 
     def is_due() -> bool:

@@ -20,7 +20,7 @@ from tests.listed import listing
 from whimbrel.model.listing import Code
 from whimbrel.nameserver import answer
 from whimbrel.nameserver.names import address_of
-from whimbrel.publishing import build_snapshot
+from whimbrel.publishing import Entries
 from whimbrel.publishing.exports import FORMATS, Content, content_of
 from whimbrel.wire.snapshot import Entry, Snapshot
 
@@ -93,8 +93,7 @@ def made_world(seed: int, now: datetime, targets: int = 400) -> World:
         questions += [first, last, first - 1, last + 1]
     questions += [IPv4Address("127.0.0.1"), IPv4Address("8.8.8.8"), IPv6Address("2001:db8:ff::1")]
     distinct = {each.target: each for each in listings}
-    data = build_snapshot(
-        distinct.values(),
+    data = Entries.of(distinct.values()).snapshot(
         zone="bl.example",
         serial=int(born.timestamp()),
         born=born,

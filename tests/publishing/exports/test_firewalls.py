@@ -12,7 +12,7 @@ from tests.listed import listing
 from tests.publishing.exports.conftest import DebianProgram, World, snippet, text_of, written
 
 from whimbrel.model.listing import Code
-from whimbrel.publishing import build_snapshot
+from whimbrel.publishing import Entries
 from whimbrel.publishing.exports import content_of
 from whimbrel.publishing.exports.firewalls import set_name
 from whimbrel.wire.snapshot import Snapshot
@@ -161,5 +161,5 @@ def network_with_a_hole(seconds: int, valid: timedelta = timedelta(days=2)) -> t
         listing("198.51.100.0/24", Code.NETWORK, born, 90 * 86_400),
         listing("198.51.100.9", Code.SPAM_SOURCE, born, seconds),
     ]
-    data = build_snapshot(listings, zone="bl.example", serial=1, born=born, expires=born + valid)
+    data = Entries.of(listings).snapshot(zone="bl.example", serial=1, born=born, expires=born + valid)
     return Snapshot(data), int(born.timestamp())

@@ -31,7 +31,7 @@ from tests.publishing.exports.conftest import (
 )
 
 from whimbrel.model.listing import Code
-from whimbrel.publishing import build_snapshot
+from whimbrel.publishing import Entries
 from whimbrel.publishing.exports import content_of
 from whimbrel.wire.snapshot import Snapshot
 
@@ -127,8 +127,7 @@ def test_names_answer_as_addresses_do(debian_program: DebianProgram, world: Worl
 @pytest.mark.debian
 def test_an_expired_list_is_not_answered_from(debian_program: DebianProgram, folder: Path) -> None:
     born = datetime.now(UTC) - timedelta(hours=3)
-    data = build_snapshot(
-        [listing("192.0.2.1", Code.INFECTED, born, 86_400)],
+    data = Entries.of([listing("192.0.2.1", Code.INFECTED, born, 86_400)]).snapshot(
         zone="bl.example",
         serial=1,
         born=born,
@@ -149,8 +148,7 @@ def test_a_text_stands_once_above_what_shares_it(world: World) -> None:
 
 def test_a_dollar_in_a_text_stays_one() -> None:
     born = datetime(2002, 7, 27, tzinfo=UTC)
-    data = build_snapshot(
-        [listing("192.0.2.1", Code.INFECTED, born, 3600)],
+    data = Entries.of([listing("192.0.2.1", Code.INFECTED, born, 3600)]).snapshot(
         zone="bl.example",
         serial=1,
         born=born,
