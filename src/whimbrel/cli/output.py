@@ -1,5 +1,6 @@
 """How results are printed: a table that fits the terminal for people, JSON lines for machines."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -45,7 +46,11 @@ def print_rows(rows: Sequence[Row], columns: Sequence[Column], *, as_json: bool,
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    # Both are given, for with one of them Rich takes a terminal that calls itself dumb for one of 80 columns.
+    width, height = shutil.get_terminal_size()
+    console = Console(
+        file=sys.stdout, highlight=False, width=width if sys.stdout.isatty() else _PIPE_WIDTH, height=height
+    )
     cells = [[_cell(row.get(column.key)) for column in columns] for row in rows]
     needed = [max(len(column.heading), *(len(line[i]) for line in cells), 1) for i, column in enumerate(columns)]
     widths = _fitted(needed, [column.cuttable for column in columns], console.width)
