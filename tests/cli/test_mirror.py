@@ -170,24 +170,24 @@ def test_it_keeps_the_list_for_others_to_serve(tmp_path: Path, source: Path) -> 
 
 def test_it_ends_at_once_when_told_though_the_source_hangs(tmp_path: Path, source: Path) -> None:
     """A slow transfer is left, not waited for."""
-    hang = threading.Event()
+    hang, hangs, enough = threading.Event(), threading.Event(), threading.Event()
     calm = publishing(source)
 
     def respond(handler: object) -> None:
         if hang.is_set():
-            time.sleep(5)
+            hangs.set()
+            enough.wait(20)
         else:
             calm(handler)  # type: ignore[arg-type]
 
-    with site(respond) as (url, asked_for):
+    with site(respond) as (url, _):
         with mirroring(url, tmp_path / "data") as port:
             hang.set()
-            count = len(asked_for) + 1  # one may be under way that does not hang yet
-            while len(asked_for) <= count:
-                time.sleep(0.02)
+            assert hangs.wait(20)
             assert rcode(port, "192.0.2.1") == dns.rcode.NOERROR
             began = time.monotonic()
         assert time.monotonic() - began < 3
+        enough.set()
 
 
 def test_a_mirror_loads_no_evidence_and_no_database(tmp_path: Path, source: Path) -> None:
