@@ -43,7 +43,7 @@ class Counts(NamedTuple):
     """All counts."""
 
     totals: NDArray[np.int64]  # by Count
-    rcodes: NDArray[np.int64]  # 32: answers by return code, extended ones as in their OPT, so far as 5 bits hold them
+    rcodes: NDArray[np.int64]  # 32: answers by return code, the highest of which is BADCOOKIE, 23
     codes: NDArray[np.int64]  # A records sent, by `code_place`
     times: NDArray[np.int64]  # answers, by `time_place`
     clients: NDArray[np.uint64]  # a sketch of prefixes, and how often each
@@ -65,10 +65,12 @@ def counts_of_nothing() -> Counts:
 
 
 def count_answer(counts: Counts, response: bytes, question_bytes: int) -> None:
-    """Count an answer by its return codes; its question is so long."""
+    """Count an answer by its return codes, before it gets a cookie; its question is so long."""
     rcode = response[3] & 0xF
-    counts.rcodes[rcode] += 1
     at = 12 + question_bytes  # of the first record: a pointer, type, class, lifetime, length, data
+    if response[11] and len(response) >= at + 11:  # the OPT record ends the answer, and has the code's upper bits
+        rcode |= (response[-6] & 1) << 4
+    counts.rcodes[rcode] += 1
     has_records = response[6] or response[7]
     if rcode == 0 and has_records and response[at + 2 : at + 4] == b"\0\x01":
         counts.codes[code_place(response[at + 14], response[at + 15])] += 1
@@ -100,15 +102,10 @@ def time_bound(place: int) -> float:
 def note(keys: NDArray[np.uint64], times: NDArray[np.int64], prefix: int) -> None:
     """Count a prefix in a sketch."""
     first = (mixed(prefix) & (len(keys) // WAYS - 1)) * WAYS
-    least = first
-    for at in range(first, first + WAYS):
-        if int(keys[at]) == prefix:
-            times[at] += 1
-            return
-        if times[at] < times[least]:
-            least = at
-    keys[least] = prefix
-    times[least] += 1
+    known: list[int] = keys[first : first + WAYS].tolist()
+    at = first + (known.index(prefix) if prefix in known else int(np.argmin(times[first : first + WAYS])))
+    keys[at] = prefix
+    times[at] += 1
 
 
 def fade(times: NDArray[np.int64]) -> None:

@@ -260,9 +260,10 @@ def spend(quota_limits, used, days, number, day):  # type: ignore[no-untyped-def
 @_compiled
 def count_answer(rcodes, codes, packet, length, question_bytes):  # type: ignore[no-untyped-def]
     """As `counts.count_answer`, of an answer of so many bytes, at least 12."""
-    rcode = packet[3] & 0xF
+    rcode, at = np.int64(packet[3] & 0xF), 12 + question_bytes
+    if packet[11] and length >= at + 11:
+        rcode |= np.int64(packet[length - 6] & 1) << 4
     rcodes[rcode] += 1
-    at = 12 + question_bytes
     if rcode == 0 and packet[6] | packet[7] and length >= at + 16 and packet[at + 2] == 0 and packet[at + 3] == 1:
         codes[np.int64(packet[at + 14] & 3) << 8 | packet[at + 15]] += 1
 

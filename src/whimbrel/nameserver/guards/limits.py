@@ -75,30 +75,29 @@ def limits_of(rate: int = RATE, slip: int = SLIP, *, sets: int = SETS, seed: int
 
 def judge(limits: Limits, prefix: int, kind: int, now_ms: int) -> Verdict:
     """Return what becomes of an answer of a class to a network, and charge it; the clock of `now_ms` only rises."""
-    rate, slip, window_seconds = map(int, limits.rules)
+    rate, slip, window_seconds = limits.rules.tolist()
     if rate <= 0:
         return Verdict.SEND
     at = _account_at(limits, prefix | (kind + 1), now_ms, rate)
-    age_ms = min(max(now_ms - int(limits.used_ms[at]), 0), (window_seconds + 1) * 1000)
-    account = min(int(limits.accounts[at]) + age_ms * rate, rate * ANSWER) - ANSWER
+    used_ms = limits.used_ms.item(at)
+    age_ms = min(max(now_ms - used_ms, 0), (window_seconds + 1) * 1000)
+    account = min(limits.accounts.item(at) + age_ms * rate, rate * ANSWER) - ANSWER
     limits.accounts[at] = max(account, -window_seconds * rate * ANSWER)
-    limits.used_ms[at] = max(int(limits.used_ms[at]), now_ms)
+    limits.used_ms[at] = max(used_ms, now_ms)
     if account >= 0:
         return Verdict.SEND
     limits.withheld[at] += 1
-    return Verdict.SLIP if slip > 0 and int(limits.withheld[at]) % slip == 0 else Verdict.DROP
+    return Verdict.SLIP if slip > 0 and limits.withheld.item(at) % slip == 0 else Verdict.DROP
 
 
 def _account_at(limits: Limits, key: int, now_ms: int, rate: int) -> int:
     """Return where the account of a key is, opened where there was none."""
     sets = len(limits.keys) // WAYS
-    first = (mixed(key ^ int(limits.seed[0])) & (sets - 1)) * WAYS
-    oldest = first
-    for at in range(first, first + WAYS):
-        if int(limits.keys[at]) == key:
-            return at
-        if limits.used_ms[at] < limits.used_ms[oldest]:
-            oldest = at
+    first = (mixed(key ^ limits.seed.item(0)) & (sets - 1)) * WAYS
+    keys: list[int] = limits.keys[first : first + WAYS].tolist()
+    if key in keys:
+        return first + keys.index(key)
+    oldest = first + int(np.argmin(limits.used_ms[first : first + WAYS]))
     limits.keys[oldest] = key
     limits.accounts[oldest] = rate * ANSWER
     limits.used_ms[oldest] = now_ms
