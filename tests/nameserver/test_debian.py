@@ -1,6 +1,7 @@
 """The list seen through what mail servers really use: `dig`, and a stock Unbound with query-name minimisation on."""
 
 import os
+import re
 import socket
 import subprocess
 import time
@@ -14,7 +15,10 @@ import dns.rcode
 import pytest
 from tests.answering import answering
 
-from whimbrel.nameserver import answer
+from whimbrel.nameserver import GuardSettings, answer
+from whimbrel.nameserver.guards.client import client_at
+from whimbrel.nameserver.guards.counts import Count, counts_of_nothing
+from whimbrel.nameserver.guards.guard import Guard
 from whimbrel.wire.snapshot import Snapshot
 
 PATIENCE_SECONDS = 10
@@ -101,6 +105,35 @@ def test_dig_reads_what_we_say(debian_program: Callable[[str, str], str], world:
             assert "flags: qr aa;" in text
             assert "malformed" not in text.lower()
             assert "WARNING" not in text
+
+
+def test_dig_takes_our_cookies(debian_program: Callable[[str, str], str], world: Snapshot, now: float) -> None:
+    """It calls a cookie good that says back its own eight bytes, and bad else; and asks again after BADCOOKIE."""
+    dig = debian_program("dig", "bind9-dnsutils")
+    guard = Guard(GuardSettings(exempt=(), rate=5, slip=1), counts_of_nothing())
+    client = client_at("127.0.0.1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+        ours.bind(("127.0.0.1", 0))
+        port = str(ours.getsockname()[1])
+        with answering(ours, lambda packet: guard.respond(packet, client, world, now, 0, tcp=False)):
+
+            def ask(*arguments: str) -> str:
+                command = [dig, "@127.0.0.1", "-p", port, "+norecurse", "+tries=1", *arguments, "1.2.0.192.bl.example"]
+                environment = {**os.environ, "HOME": "/nonexistent"}
+                return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+
+            found = ask("+cookie=0123456789abcdef")
+            shown = re.search(r"; COOKIE: (0123456789abcdef01000000[0-9a-f]{24}) \(good\)", found)
+            assert shown is not None, found
+            assert "127.0.0.4" in found
+            assert guard.counts.totals[Count.PROVED] == 0
+            assert "127.0.0.4" in ask(f"+cookie={shown[1]}")
+            assert guard.counts.totals[Count.PROVED] == 1
+            for _ in range(5):
+                ask("+nocookie", "+ignore")
+            assert "flags: qr tc" in ask("+nocookie", "+ignore").replace(" aa", "")
+            assert "status: BADCOOKIE" in ask("+cookie=0123456789abcdef", "+nobadcookie")
+            assert "127.0.0.4" in ask("+cookie=0123456789abcdef", "+badcookie")
 
 
 def test_a_mail_server_behind_a_minimising_resolver_sees_every_listing(

@@ -15,7 +15,8 @@ import pytest
 
 from whimbrel.errors import ConfigError, SnapshotError
 from whimbrel.model.listing import Code, Listing
-from whimbrel.nameserver import Bound, Counters, Endpoint, ServerSettings, adopt, bind, serve
+from whimbrel.nameserver import Bound, Counters, Endpoint, GuardSettings, ServerSettings, adopt, bind, serve
+from whimbrel.nameserver.guards.counts import Count
 from whimbrel.publishing import write_snapshot
 
 PATIENCE_SECONDS = 10
@@ -139,6 +140,40 @@ def test_shutdown_does_not_wait_for_idle_clients(path: Path, now: float) -> None
         writer.close()
 
     asyncio.run(leave_open())
+
+
+def test_udp_is_limited_by_the_client_s_network_and_tcp_is_not(path: Path, now: float) -> None:
+    """Loopback has whole networks to ask from: 127.1.2.0/24 floods, 127.1.3.0/24 is another."""
+    query = dns.message.make_query("1.2.0.192.bl.example.", "A").to_wire()
+
+    def asked(endpoint: Endpoint, source: str, count: int) -> list[int]:
+        """Return the counts of addresses in the answers that came at once."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.bind((source, 0))
+            client.settimeout(0.3)
+            client.connect(endpoint)
+            found = []
+            for _ in range(count):
+                client.send(query)
+                try:
+                    found.append(int.from_bytes(client.recv(512)[6:8], "big"))
+                except TimeoutError:
+                    found.append(-1)
+            return found
+
+    async def flood() -> None:
+        counters = Counters()
+        listen = (Endpoint("127.0.0.1", 0),)
+        async with serving(path, now, counters, listen=listen, guards=GuardSettings(exempt=(), rate=3)) as (endpoint,):
+            assert await asyncio.to_thread(asked, endpoint, "127.1.2.3", 7) == [1, 1, 1, -1, 0, -1, 0]
+            assert await asyncio.to_thread(asked, endpoint, "127.1.3.3", 1) == [1]
+            for _ in range(6):
+                assert (await tcp(endpoint, "1.2.0.192")).answer
+        totals = counters.counts.totals
+        assert (totals[Count.LIMITED], totals[Count.SLIPPED], totals[Count.TCP]) == (2, 2, 6)
+        assert counters.counts.times.sum() == 12
+
+    asyncio.run(flood())
 
 
 def test_a_port_in_use_is_one_line_that_says_what_to_do(path: Path, now: float) -> None:

@@ -1,5 +1,6 @@
 """Messages in and out, against dnspython as the oracle."""
 
+import dns.edns
 import dns.message
 import dns.name
 import dns.rdata
@@ -17,10 +18,13 @@ from whimbrel.wire.dns import (
     Record,
     Refusal,
     Type,
+    add_cookie,
     parse_query,
+    put_question,
     read_name,
     text_data,
     write_name,
+    write_query,
     write_refusal,
     write_response,
 )
@@ -145,3 +149,54 @@ def test_written_names() -> None:
     for bad in ("a..b", "x" * 64, "bücher.example", ".".join(["x" * 63] * 4), ".a"):
         with pytest.raises(ValueError):
             write_name(bad)
+
+
+# What guards do to answers
+
+
+def asked(payload: int = 512, **options: bytes) -> Query:
+    opts: list[dns.edns.Option] = [
+        dns.edns.GenericOption(dns.edns.OptionType.COOKIE, each) for each in options.values()
+    ]
+    return parsed(dns.message.make_query("a.bl.example", "TXT", use_edns=0, payload=payload, options=opts))
+
+
+def told(query: Query, text_bytes: int, *, tcp: bool = False) -> bytes:
+    record = Record(None, Type.TXT, 60, b"x" * text_bytes)
+    return write_response(query, Rcode.NOERROR, answers=(record,), authoritative=True, tcp=tcp)
+
+
+@pytest.mark.parametrize(("spare", "is_cut"), [(28, False), (27, True)])
+def test_a_cookie_goes_into_the_answer_where_there_is_room(spare: int, *, is_cut: bool) -> None:
+    query = asked()
+    response = add_cookie(query, told(query, 512 - spare - len(told(query, 0))), b"c" * 24, tcp=False)
+    assert len(response) <= 512
+    assert response.endswith(b"\0\x1c\0\x0a\0\x18" + b"c" * 24)
+    assert bool(response[2] & 0x02) == is_cut
+    assert response[7] == (0 if is_cut else 1)
+    if is_cut:
+        assert dns.message.from_wire(response).options[0].to_wire() == b"c" * 24
+    over_tcp = add_cookie(query, told(query, 200, tcp=True), b"c" * 24, tcp=True)
+    assert not over_tcp[2] & 0x02
+
+
+def test_the_cookie_of_a_query_is_read() -> None:
+    query = asked(first=b"12345678")
+    assert query.edns is not None
+    assert query.edns.cookie == b"12345678"
+    again = parse_query(write_query(query, write_name("b.bl.example"), Type.A))
+    assert isinstance(again, Query)
+    assert (again.id, again.flags, again.labels, again.type) == (query.id, query.flags, (b"b", b"bl", b"example"), 1)
+    assert again.edns == query.edns._replace(cookie=b"")
+
+
+def test_an_answer_that_a_longer_question_makes_too_long_is_cut() -> None:
+    query = asked()
+    short = parse_query(write_query(query, write_name("bl.example"), Type.TXT))
+    assert isinstance(short, Query)
+    for spare, is_cut in ((2, False), (1, True)):
+        response = told(short, 512 - spare - len(told(short, 0)))
+        found = put_question(query, response, len(short.question), tcp=False)
+        assert len(found) <= 512
+        assert bool(found[2] & 0x02) == is_cut
+        assert found[12:].startswith(query.question)

@@ -10,7 +10,6 @@ import errno
 import logging
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,8 +19,12 @@ import msgspec
 
 from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import Endpoint
-from whimbrel.nameserver.answer import answer
+from whimbrel.nameserver.counters import Counters
 from whimbrel.nameserver.current import CurrentSnapshot
+from whimbrel.nameserver.guards.client import client_at
+from whimbrel.nameserver.guards.counts import Count, time_place
+from whimbrel.nameserver.guards.guard import Guard
+from whimbrel.nameserver.guards.settings import GuardSettings
 from whimbrel.wire.snapshot import PublicKey
 
 # RFC 7766, section 6.2.3: "of the order of a few seconds"; BIND waits 30, NSD 120, Knot 10.
@@ -34,6 +37,8 @@ _TCP_BACKLOG = MAX_TCP_CONNECTIONS
 _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 # Answers that the network does not take at once wait here, then are dropped: the event loop itself sets no bound.
 _UNSENT_BYTES = 1024 * 1024
+# How often files of secrets and subscribers are looked at: one stat each.
+_TEND_SECONDS = 1.0
 # With port 0 the kernel picks for the first socket; another program may hold that number on the next.
 _PORT_ATTEMPTS = 20
 
@@ -41,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the snapshot lies, where to listen, and which keys, if any, are trusted: one of them must have signed.
+    """Where the snapshot lies, where to listen, which keys, if any, are trusted (one must have signed), and the guards.
 
     All endpoints that say port 0 get the same free one, for UDP and TCP.
     """
@@ -49,39 +54,33 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Path
     listen: tuple[Endpoint, ...] = (Endpoint("127.0.0.1", 0), Endpoint("::1", 0))
     trusted: tuple[PublicKey, ...] = ()
-
-
-class Counters:
-    """What the server has done: `udp` and `tcp` queries, `dropped` packets, answers by rcode; what it answers from."""
-
-    def __init__(self) -> None:
-        self.current: CurrentSnapshot | None = None
-        self.udp = 0
-        self.tcp = 0
-        self.dropped = 0
-        self.by_rcode: Counter[int] = Counter()
+    guards: GuardSettings = GuardSettings()
 
 
 class _Responder:
-    """Answers packets from the snapshot in force, and counts."""
+    """Answers packets from the snapshot in force, under guard."""
 
-    def __init__(self, current: CurrentSnapshot, clock: Callable[[], float], counters: Counters) -> None:
+    def __init__(self, current: CurrentSnapshot, clock: Callable[[], float], guard: Guard) -> None:
         self._current = current
         self._clock = clock
-        self._counters = counters
+        self._guard = guard
 
-    def respond(self, packet: bytes, *, tcp: bool) -> bytes | None:
-        counters = self._counters
-        if tcp:
-            counters.tcp += 1
-        else:
-            counters.udp += 1
-        response = answer(packet, self._current.snapshot, self._clock(), tcp=tcp)
-        if response is None:
-            counters.dropped += 1
-        else:
-            counters.by_rcode[response[3] & 0xF] += 1
+    def respond(self, packet: bytes, client: str, *, tcp: bool) -> bytes | None:
+        began = time.monotonic_ns()
+        snapshot, now = self._current.snapshot, self._clock()
+        response = self._guard.respond(packet, client_at(client), snapshot, now, began // 1_000_000, tcp=tcp)
+        if response is not None:
+            self._guard.counts.times[time_place(time.monotonic_ns() - began)] += 1
         return response
+
+    def unsent(self) -> None:
+        self._guard.counts.totals[Count.UNSENT] += 1
+
+    async def tend(self) -> None:
+        """Look after the guard until cancelled."""
+        while True:
+            await asyncio.sleep(_TEND_SECONDS)
+            self._guard.tend(self._clock())
 
 
 class _Udp(asyncio.DatagramProtocol):
@@ -100,8 +99,9 @@ class _Udp(asyncio.DatagramProtocol):
             return
         # Every loop's transport has this method; the abstract class lists it for streams alone.
         if transport.get_write_buffer_size() > _UNSENT_BYTES:  # type: ignore[attr-defined]
+            self._responder.unsent()
             return
-        response = self._responder.respond(data, tcp=False)
+        response = self._responder.respond(data, addr[0], tcp=False)
         if response is not None:
             transport.sendto(response, addr)
 
@@ -122,11 +122,12 @@ class _Tcp:
         writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = str(writer.get_extra_info("peername")[0])
         while True:
             async with asyncio.timeout(TCP_IDLE_SECONDS):
                 length = int.from_bytes(await reader.readexactly(2), "big")
                 packet = await reader.readexactly(length)
-            response = self._responder.respond(packet, tcp=True)
+            response = self._responder.respond(packet, client, tcp=True)
             if response is None:
                 return  # what must not be answered over TCP is no DNS client
             writer.write(len(response).to_bytes(2, "big") + response)
@@ -153,24 +154,28 @@ async def serve(
     """Answer until `stop` is set; `ready` is told the endpoints once all of them answer.
 
     `clock` gives seconds since 1970; `sockets` are used instead of binding `settings.listen`.  Raises SnapshotError
-    where there is no good snapshot to begin with, ConfigError where an endpoint cannot be had.
+    where there is no good snapshot to begin with, ConfigError where an endpoint or a file of the guards cannot be had.
     """
     counters = counters or Counters()
     current = CurrentSnapshot(settings.snapshot, clock, settings.trusted)
     counters.current = current
-    responder = _Responder(current, clock, counters)
+    counters.guard = guard = Guard(settings.guards, counters.counts)
+    responder = _Responder(current, clock, guard)
     sockets = bind(settings.listen) if sockets is None else sockets
     async with AsyncExitStack() as stack:
         endpoints = await _start(stack, sockets, responder)
         follower = asyncio.create_task(current.follow())
-        stack.push_async_callback(_cancelled, follower)
+        tending = asyncio.create_task(responder.tend())
+        for task in (follower, tending):
+            stack.push_async_callback(_cancelled, task)
         ready(endpoints)
         stopped = asyncio.create_task(stop.wait())
         stack.push_async_callback(_cancelled, stopped)
-        # The follower ends only by a defect of ours, which must not leave a server that never changes again.
-        await asyncio.wait((stopped, follower), return_when=asyncio.FIRST_COMPLETED)
-        if follower.done():
-            follower.result()
+        # The others end only by a defect of ours, which must not leave a server that never changes again.
+        await asyncio.wait((stopped, follower, tending), return_when=asyncio.FIRST_COMPLETED)
+        for task in (follower, tending):
+            if task.done():
+                task.result()
 
 
 async def _cancelled(task: asyncio.Task[None] | asyncio.Task[bool]) -> None:

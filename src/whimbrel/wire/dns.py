@@ -4,7 +4,7 @@ A query comes in as bytes from anybody, so reading it never raises, looks at eac
 gives either a `Query`, a `Refusal` (what to answer to something that is a query but not a good one), or None for what
 must not be answered at all: scraps, and responses (two servers that answer each other's answers never stop).
 
-Deliberately absent: zone transfers, updates, cookies, signatures, and names of other record types than those sent.
+Deliberately absent: zone transfers, updates, signatures, and names of other record types than those sent.
 """
 
 import struct
@@ -29,6 +29,9 @@ TCP_BYTES = 65_535
 
 QR, AA, TC, RD = 0x8000, 0x0400, 0x0200, 0x0100
 _OPCODE_SHIFT, _OPCODE_MASK = 11, 0x7800
+COOKIE_OPTION = 10  # RFC 7873, section 4: 8 bytes of the client, then none or 8 to 32 of the server
+_OPTION_HEAD = struct.Struct("!HH")  # RFC 6891, section 6.1.2: code, length
+_OPT_BYTES = 11  # of an OPT record without options: it ends every answer to a query with EDNS
 _DO = 0x8000  # RFC 3225: copied into the answer
 _POINTER = 0xC0
 _POINT_AT_QUESTION = 0xC000 | HEADER.size  # the question's name always stands right behind the header
@@ -51,7 +54,7 @@ CLASS_IN = 1
 
 
 class Rcode(IntEnum):
-    """Response codes (RFC 1035, section 4.1.1; BADVERS: RFC 6891, section 9)."""
+    """Response codes (RFC 1035, section 4.1.1; BADVERS: RFC 6891, section 9; BADCOOKIE: RFC 7873, section 8)."""
 
     NOERROR = 0
     FORMERR = 1
@@ -60,14 +63,16 @@ class Rcode(IntEnum):
     NOTIMP = 4
     REFUSED = 5
     BADVERS = 16
+    BADCOOKIE = 23
 
 
 class Edns(NamedTuple):
-    """What the asker's OPT record says: the largest UDP answer he takes, his EDNS version, the DO bit."""
+    """What the asker's OPT record says: the largest UDP answer he takes, his EDNS version, the DO bit, his cookie."""
 
     udp_bytes: int
     version: int
     dnssec_ok: bool
+    cookie: bytes = b""  # 8 bytes, or 16 to 40
 
 
 class Query(NamedTuple):
@@ -190,6 +195,40 @@ def write_response(
     return HEADER.pack(query.id, flags, 1, *counts, 1 if opt else 0) + query.question + body + opt
 
 
+def add_cookie(query: Query, response: bytes, cookie: bytes, *, tcp: bool) -> bytes:
+    """Return the response to a query with EDNS with a cookie in its OPT record, emptied where it gets too long."""
+    option = _OPTION_HEAD.pack(COOKIE_OPTION, len(cookie)) + cookie
+    if len(response) + len(option) > _limit(query.edns, tcp=tcp):
+        response = truncate(query, response)
+    return response[:-2] + len(option).to_bytes(2, "big") + option
+
+
+def truncate(query: Query, response: bytes) -> bytes:
+    """Return a response without its records and with TC set: whoever wants them asks over TCP."""
+    flags = int.from_bytes(response[2:4], "big") | TC
+    opt = b"" if query.edns is None else response[-_OPT_BYTES:]
+    return HEADER.pack(query.id, flags, 1, 0, 0, 1 if opt else 0) + query.question + opt
+
+
+def write_query(query: Query, name: bytes, type_: int) -> bytes:
+    """Return a query like another, for another name (in wire form) and type, without its cookie."""
+    opt = b""
+    if query.edns is not None:
+        flags = query.edns.version << 16 | (_DO if query.edns.dnssec_ok else 0)
+        opt = b"\0" + _RECORD_TAIL.pack(Type.OPT, query.edns.udp_bytes, flags, 0)
+    question = name + _QUESTION_TAIL.pack(type_, query.class_)
+    return HEADER.pack(query.id, query.flags, 1, 0, 0, 1 if opt else 0) + question + opt
+
+
+def put_question(query: Query, response: bytes, question_bytes: int, *, tcp: bool) -> bytes:
+    """Return a response with a query's own question in the place of its own of so many bytes.
+
+    Nothing behind the question may point to what lies within it, but to its beginning.
+    """
+    response = response[: HEADER.size] + query.question + response[HEADER.size + question_bytes :]
+    return truncate(query, response) if len(response) > _limit(query.edns, tcp=tcp) else response
+
+
 def _limit(edns: Edns | None, *, tcp: bool) -> int:
     if tcp:
         return TCP_BYTES
@@ -212,8 +251,22 @@ def _read_edns(packet: bytes, at: int, counts: list[int]) -> tuple[Edns | None] 
             if type_ == Type.OPT:  # RFC 6891, section 6.1.1: one, of the root, in the additional section
                 if edns is not None or labels or section != 2:
                     return None
-                edns = Edns(class_, lifetime >> 16 & 0xFF, bool(lifetime & _DO))
+                cookie = _cookie_in(packet[at - length : at])
+                if cookie is None:
+                    return None
+                edns = Edns(class_, lifetime >> 16 & 0xFF, bool(lifetime & _DO), cookie)
     return (edns,) if at == len(packet) else None
+
+
+def _cookie_in(options: bytes) -> bytes | None:
+    """Return the first cookie among options (RFC 7873, section 5.2), b"" without; None where its length is wrong."""
+    at = 0
+    while at + _OPTION_HEAD.size <= len(options):
+        code, length = _OPTION_HEAD.unpack_from(options, at)
+        at += _OPTION_HEAD.size + length
+        if code == COOKIE_OPTION:
+            return options[at - length : at] if at <= len(options) and (length == 8 or 16 <= length <= 40) else None
+    return b""
 
 
 def _write_record(record: Record) -> bytes:
