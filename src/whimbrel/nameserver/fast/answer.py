@@ -8,7 +8,11 @@ from whimbrel.nameserver.fast.insides import inlined, signed
 from whimbrel.nameserver.fast.packet import HEADER_BYTES, PACKET_BYTES, TAIL_BYTES, byte, pair, put, put_pair
 from whimbrel.nameserver.fast.question import ELSEWHERE, UNLISTABLE, asked
 from whimbrel.nameserver.fast.search import (
+    ANY_ROW,
+    HAS_NAMES,
+    HIDDEN,
     NOT_LISTED,
+    SOA_ROW,
     UNKNOWN,
     Array,
     Lists,
@@ -66,13 +70,14 @@ def finished(packet: Array, end: int, edns: int, rcode: int, answers: int, autho
 
 
 @inlined
-def negative(packet: Array, end: int, edns: int, rcode: int, lists: Lists) -> int:
+def negative(packet: Array, end: int, edns: int, rcode: int, lists: Lists, zone: int) -> int:
     """Write an answer without records behind the question: the zone's SOA says for how long it holds."""
-    if end + lists.soa_bytes + _OPT_BYTES > PACKET_BYTES:
+    size = lists.soa_bytes[zone]
+    if end + size + _OPT_BYTES > PACKET_BYTES:
         return HANDED_ON
-    for place in range(lists.soa_bytes):
-        put(packet, end + place, read(lists.soa, place, 0x1FF))
-    return finished(packet, end + lists.soa_bytes, edns, rcode, 0, 1)
+    for place in range(size):
+        put(packet, end + place, read(lists.soa, SOA_ROW * zone + (place & 0x1FF), ANY_ROW))
+    return finished(packet, end + size, edns, rcode, 0, 1)
 
 
 @inlined
@@ -97,7 +102,7 @@ def positive(packet: Array, end: int, edns: int, lists: Lists, number: int, soon
 
 @inlined
 def reply(  # noqa: PLR0911 - one return for each way to answer
-    packet: Array, length: int, lists: Lists, number: int, end: int, soon: int
+    packet: Array, length: int, lists: Lists, zone: int, number: int, end: int, soon: int
 ) -> int:
     """Write the answer over a query whose address has the class `number`; return its length, or HANDED_ON."""
     if number == UNKNOWN or end > length or pair(packet, end - 2) != CLASS_IN:
@@ -108,14 +113,15 @@ def reply(  # noqa: PLR0911 - one return for each way to answer
         return HANDED_ON
     if number == NOT_OURS:
         return finished(packet, end, edns, _REFUSED, 0, 0) if end + _OPT_BYTES <= PACKET_BYTES else HANDED_ON
-    if number == NOT_LISTED:
-        # Labels of one digit each are the beginning of an IPv6 address as well: 4.3.2.1 may be 1234::/16.
-        if end == HEADER_BYTES + 8 + lists.zone_bytes + TAIL_BYTES:
+    if number in (NOT_LISTED, HIDDEN):
+        # It may be a listed name, and labels of one digit each are the beginning of an IPv6 address as well: 4.3.2.1
+        # may be 1234::/16.
+        if lists.flags[zone] & HAS_NAMES or end == HEADER_BYTES + 8 + lists.name_bytes[zone] + TAIL_BYTES:
             return HANDED_ON
-        return negative(packet, end, edns, _NXDOMAIN, lists)
+        return negative(packet, end, edns, _NXDOMAIN, lists, zone)
     if type_ in (_A, _ANY):
         return positive(packet, end, edns, lists, number, soon)
-    return HANDED_ON if type_ == _TXT else negative(packet, end, edns, _NOERROR, lists)
+    return HANDED_ON if type_ == _TXT else negative(packet, end, edns, _NOERROR, lists, zone)
 
 
 @inlined
@@ -133,12 +139,12 @@ def answer(packet: Array, length: int, lists: Lists, now: int, soon: int, kernel
     `now` and `soon` are the time in whole seconds since 1970, rounded down and up; for the
     `kernel` what its verifier would not take is left out.
     """
-    family, key, end = asked(packet, length, lists, kernel)
+    family, key, zone, end = asked(packet, length, lists, kernel)
     if family == 4:
         address = signed(key)
-        number = ipv4_class(lists, address, ipv4_row(lists, address), now, kernel)
+        number = ipv4_class(lists, zone, address, ipv4_row(lists, address), now, kernel)
     elif family == 6:
-        number = ipv6_class(lists, key, ipv6_row(lists, key), now, kernel)
+        number = ipv6_class(lists, zone, key, ipv6_row(lists, key), now, kernel)
     else:
         number = without_address(family)
-    return reply(packet, length, lists, number, end, soon)
+    return reply(packet, length, lists, zone, number, end, soon)

@@ -18,6 +18,7 @@ class Searches(NamedTuple):
     """What is known of each packet of a batch, and of each search under way for one."""
 
     key: Array
+    zone: Array
     end: Array
     number: Array
     which: Array  # the packet that a search is for
@@ -29,6 +30,7 @@ def searches(size: int) -> Searches:
     """Return the arrays for a batch of a size."""
     return Searches(
         key=np.zeros(size, np.uint64),
+        zone=np.zeros(size, np.int64),
         end=np.zeros(size, np.int64),
         number=np.zeros(size, np.int64),
         which=np.zeros(size, np.int64),
@@ -74,8 +76,8 @@ def ask_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Sear
     """Read the packets; return how many of them ask for IPv4 addresses (the first of `which`) and IPv6 (the last)."""
     ipv4, ipv6 = 0, 0
     for place in range(count):
-        family, key, end = asked(rows[place], sizes[place], lists, False)
-        under_way.key[place], under_way.end[place] = key, end
+        family, key, zone, end = asked(rows[place], sizes[place], lists, False)
+        under_way.key[place], under_way.zone[place], under_way.end[place] = key, zone, end
         if family == 4:
             under_way.which[ipv4] = place
             ipv4 += 1
@@ -96,7 +98,7 @@ def find_ipv4(lists: Lists, under_way: Searches, count: int, now: int) -> None:
     for place in range(count):
         which = under_way.which[place]
         address = signed(under_way.key[which])
-        under_way.number[which] = ipv4_class(lists, address, under_way.row[place], now, False)
+        under_way.number[which] = ipv4_class(lists, under_way.zone[which], address, under_way.row[place], now, False)
 
 
 @inlined
@@ -108,7 +110,8 @@ def find_ipv6(lists: Lists, under_way: Searches, count: int, now: int) -> None:
     search_all(lists.key, under_way, count, ~unsigned(0))
     for place in range(count):
         which = under_way.which[place]
-        under_way.number[which] = ipv6_class(lists, under_way.key[which], under_way.row[place], now, False)
+        zone, key = under_way.zone[which], under_way.key[which]
+        under_way.number[which] = ipv6_class(lists, zone, key, under_way.row[place], now, False)
 
 
 @inlined
@@ -118,5 +121,5 @@ def answer_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: S
     find_ipv4(lists, under_way, ipv4, now)
     find_ipv6(lists, under_way, ipv6, now)
     for place in range(count):
-        number, end = under_way.number[place], under_way.end[place]
-        sizes[place] = reply(rows[place], sizes[place], lists, number, end, soon)
+        zone, number, end = under_way.zone[place], under_way.number[place], under_way.end[place]
+        sizes[place] = reply(rows[place], sizes[place], lists, zone, number, end, soon)

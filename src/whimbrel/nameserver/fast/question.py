@@ -5,7 +5,7 @@ How to write such functions: `search.py`.
 
 from whimbrel.nameserver.fast.insides import inlined, unsigned
 from whimbrel.nameserver.fast.packet import HEADER_BYTES, PACKET_BYTES, TAIL_BYTES, byte, pair
-from whimbrel.nameserver.fast.search import Array, Lists, read
+from whimbrel.nameserver.fast.search import ABOVE_ZONE, ABSENT, ANY_ROW, HAS_NAMES, NAME_ROW, Array, Lists, read
 from whimbrel.wire.dns import MAX_LABEL_BYTES, MAX_NAME_BYTES
 
 # What is asked about, beside the families 4 and 6.
@@ -19,12 +19,22 @@ _OCTET_LETTERS = 3  # more is no octet and no hexadecimal digit
 
 
 @inlined
-def is_zone(packet: Array, at: int, lists: Lists) -> bool:
-    """Tell whether the zone's name, in letters of any size, stands at an offset."""
+def is_zone(packet: Array, at: int, lists: Lists, zone: int) -> bool:
+    """Tell whether a zone's name, in letters of any size, stands at an offset."""
     different = 0
-    for place in range(lists.zone_bytes):
-        different |= (byte(packet, at + place) ^ read(lists.zone, place, 0xFF)) & read(lists.care, place, 0xFF)
+    for place in range(lists.name_bytes[zone]):
+        letter = NAME_ROW * zone + (place & 0xFF)
+        different |= (byte(packet, at + place) ^ read(lists.name, letter, ANY_ROW)) & read(lists.care, letter, ANY_ROW)
     return different == 0
+
+
+@inlined
+def zone_at(packet: Array, at: int, lists: Lists) -> int:
+    """Return the zone whose name stands at an offset, or ABSENT."""
+    for zone in range(lists.zones):
+        if is_zone(packet, at, lists, zone):
+            return zone
+    return ABSENT
 
 
 @inlined
@@ -69,6 +79,8 @@ def ipv6_half(packet: Array, at: int) -> int:
 @inlined
 def is_ipv6_name(packet: Array) -> bool:
     """Tell whether the name begins with 32 labels of one hexadecimal digit."""
+    if byte(packet, HEADER_BYTES) != 1:
+        return False
     bad = 0
     for part in range(32):
         at = HEADER_BYTES + 2 * part
@@ -90,17 +102,41 @@ def name_end(packet: Array, length: int) -> int:
 
 
 @inlined
-def other_name(packet: Array, length: int, lists: Lists) -> tuple[int, int]:
-    """Return what a name that is no whole address asks about, and where its question ends.
+def zone_of(packet: Array, end: int, lists: Lists) -> tuple[int, int]:
+    """Return the innermost zone of a name that ends before `end`, and where its own name begins; else ABSENT.
 
-    A label that is neither an octet nor a hexadecimal digit makes a name in the zone UNLISTABLE.  What may be the
-    beginning of an address is ODD, as is the zone itself.
+    Zones come longest name first.
+    """
+    for zone in range(lists.zones):
+        begins = end - lists.name_bytes[zone]
+        at = HEADER_BYTES
+        for _ in range(_MOST_LABELS):
+            if at >= begins:
+                break
+            at += byte(packet, at) + 1
+        if at == begins and is_zone(packet, at, lists, zone):
+            return zone, begins
+    return ABSENT, 0
+
+
+@inlined
+def other_name(packet: Array, length: int, lists: Lists) -> tuple[int, int, int]:
+    """Return what a name that is no whole address asks about, its zone, and where its question ends.
+
+    A label that is neither an octet nor a hexadecimal digit makes a name in a zone of addresses UNLISTABLE.  What may
+    be the beginning of an address is ODD, as is a zone itself.
     """
     end = name_end(packet, length)
-    zone_at = end - lists.zone_bytes
+    if end == 0:
+        return ODD, 0, 0
+    zone, begins = zone_of(packet, end, lists)
+    if zone == ABSENT:
+        return ELSEWHERE, 0, end + TAIL_BYTES
+    if lists.flags[zone] & (HAS_NAMES | ABOVE_ZONE):
+        return ODD, 0, 0
     at, form = HEADER_BYTES, ODD
     for _ in range(_MOST_LABELS):
-        if at >= zone_at:
+        if at >= begins:
             break
         size = byte(packet, at)
         for place in range(1, min(size, _OCTET_LETTERS) + 1):
@@ -109,39 +145,39 @@ def other_name(packet: Array, length: int, lists: Lists) -> tuple[int, int]:
         if size > _OCTET_LETTERS:
             form = UNLISTABLE
         at += size + 1
-    if end == 0:
-        return ODD, 0
-    if at != zone_at or not is_zone(packet, zone_at, lists):
-        form = ELSEWHERE
-    return form, end + TAIL_BYTES
+    return form, zone, end + TAIL_BYTES
 
 
 @inlined
 def asked(  # noqa: PLR0911 - one return for each thing that can be asked about
     packet: Array, length: int, lists: Lists, kernel: bool
-) -> tuple[int, int, int]:
-    """Return what a query of `length` bytes in 512 asks about: family, key, and where its question ends.
+) -> tuple[int, int, int, int]:
+    """Return what a query of `length` bytes in 512 asks about: family, key, zone, and where its question ends.
 
     The key is an IPv4 address, or the upper half of an IPv6 address.  In place of a family stands UNLISTABLE or
     ELSEWHERE, or ODD: the query is handed on.
     """
-    nothing = (ODD, unsigned(0), 0)
+    nothing = (ODD, unsigned(0), 0, 0)
     if length > PACKET_BYTES or length < HEADER_BYTES + TAIL_BYTES or byte(packet, 2) & 0xF8:
         return nothing
     if pair(packet, 4) != 1 or pair(packet, 6) != 0 or pair(packet, 8) != 0:
         return nothing
     spelled = ipv4_name(packet)
-    at = spelled >> _AT_BITS
-    if spelled >= 0 and is_zone(packet, at, lists):
-        return 4, unsigned(spelled & 0xFFFFFFFF), at + lists.zone_bytes + TAIL_BYTES
+    if spelled >= 0:
+        at = spelled >> _AT_BITS
+        zone = zone_at(packet, at, lists)
+        if zone != ABSENT:
+            return 4, unsigned(spelled & 0xFFFFFFFF), zone, at + lists.name_bytes[zone] + TAIL_BYTES
     if kernel:
         return nothing
-    at = HEADER_BYTES + _IPV6_NAME_BYTES
-    if byte(packet, HEADER_BYTES) != 1 or not is_zone(packet, at, lists) or not is_ipv6_name(packet):
-        form, end = other_name(packet, length, lists)
-        return form, unsigned(0), end
-    upper, lower = ipv6_half(packet, HEADER_BYTES + 32), ipv6_half(packet, HEADER_BYTES)
-    end = at + lists.zone_bytes + TAIL_BYTES
-    if upper == 0 and lower >> unsigned(32) == _MAPPED:
-        return 4, lower & unsigned(0xFFFFFFFF), end
-    return 6, upper, end
+    if is_ipv6_name(packet):
+        at = HEADER_BYTES + _IPV6_NAME_BYTES
+        zone = zone_at(packet, at, lists)
+        if zone != ABSENT:
+            end = at + lists.name_bytes[zone] + TAIL_BYTES
+            upper, lower = ipv6_half(packet, HEADER_BYTES + 32), ipv6_half(packet, HEADER_BYTES)
+            if upper == 0 and lower >> unsigned(32) == _MAPPED:
+                return 4, lower & unsigned(0xFFFFFFFF), zone, end
+            return 6, upper, zone, end
+    form, zone, end = other_name(packet, length, lists)
+    return form, unsigned(0), zone, end

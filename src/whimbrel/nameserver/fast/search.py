@@ -11,13 +11,22 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from whimbrel.nameserver.fast.insides import inlined, signed, unsigned
-from whimbrel.wire.snapshot.layout import GROUP_COLUMNS, IN_SIDE_TABLE
+from whimbrel.wire.snapshot.layout import EXCLUDED, GROUP_COLUMNS, IN_SIDE_TABLE, NAME_CODES
 
 Array = NDArray[Any]
 
 ABSENT = -1
 NOT_LISTED = 0  # class 0 is none
 UNKNOWN = -1  # the reference has to look
+HIDDEN = -3  # an exclusion decides: whatever is wider does not matter
+
+# Bits of a zone's flags.
+SHOWS_ALL = 1  # every code
+HAS_NAMES = 2  # what is no listed address may be a listed name
+SHOWS_NO_ADDRESS = 4
+ABOVE_ZONE = 8  # another zone lies beneath, and names between them
+
+NAME_ROW, SOA_ROW, SHOWS_ROW = 256, 512, 4  # elements of a zone's row
 
 ANY_ROW = -1  # the mask that keeps every row
 BLOCK_STEPS = 16  # a search halves, and a /16 holds 65,536 addresses
@@ -44,19 +53,23 @@ class Family(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """A list as the compiled answer reads it: a snapshot's arrays, and two zone-wide strings of bytes.
+    """A list as the compiled answer reads it: a snapshot's arrays, and for each of its zones a row of some bytes.
 
-    `zone` is the zone's name in wire form and lower case; `care` says which of its bits count (in letters not the one
-    that makes them small); `soa` is the record that stands beneath "not listed".  `ends` has two rows for a class: when
-    it ends (seconds since 1970), and its code in the low 32 bits.  `block` is the index by /16; `near` has a bit for
-    each /16 in which, or around which, a network lies.
+    Of a zone, `name` is its name in wire form and lower case; `care` says which bits of that count (in letters not the
+    one that makes them small); `soa` is the record that stands beneath "not listed"; `shows` has a bit for each code
+    below 256; `flags` are the bits named above.  `ends` has two rows for a class: when it ends (seconds since 1970),
+    and its code in the low 32 bits.  `block` is the index by /16; `near` has a bit for each /16 in which, or around
+    which, a network lies.
     """
 
-    zone: Array
+    zones: int
+    name: Array
     care: Array
-    zone_bytes: int
+    name_bytes: Array
     soa: Array
-    soa_bytes: int
+    soa_bytes: Array
+    shows: Array
+    flags: Array
     ends: Array
     class_mask: int
     block: Array
@@ -86,12 +99,6 @@ def row_of(keys: Array, first: int, count: int, wanted: int, steps: int, mask: i
 
 
 @inlined
-def runs(lists: Lists, number: int, now: int) -> bool:
-    """Tell whether a class is one that has not ended."""
-    return number > 0 and read(lists.ends, 2 * number, lists.class_mask) > now
-
-
-@inlined
 def ipv4_block(lists: Lists, address: int) -> tuple[int, int]:
     """Return where the hosts of an address's /16 begin, and how many they are."""
     first = read(lists.block, address >> 16, _INDEX_MASK)
@@ -116,50 +123,76 @@ def ipv6_row(lists: Lists, key: int) -> int:
 
 
 @inlined
-def host_class(lists: Lists, family: Family, row: int, key: int, now: int, kernel: bool) -> int:
-    """Return the class of the host in a row, NOT_LISTED where it has ended, UNKNOWN where nobody looks further."""
-    if row == ABSENT:
+def decided(lists: Lists, zone: int, number: int, now: int) -> int:
+    """Return a class where it is listed in a zone, HIDDEN where it excludes, NOT_LISTED where it is passed over."""
+    if number <= 0 or read(lists.ends, 2 * number, lists.class_mask) <= now:
         return NOT_LISTED
-    number = read(family.value, row, family.mask)
-    if number == IN_SIDE_TABLE:
-        if kernel or len(family.side_key) == 0:
-            return UNKNOWN
-        side = row_of(family.side_key, 0, len(family.side_key), key, family.side_steps, ANY_ROW)
-        if side == ABSENT:
-            return UNKNOWN
-        number = read(family.side_class, side, ANY_ROW)
-    return number if runs(lists, number, now) else NOT_LISTED
+    code = read(lists.ends, 2 * number + 1, lists.class_mask) & 0xFFFFFFFF
+    if code == EXCLUDED:
+        return HIDDEN
+    if lists.flags[zone] & SHOWS_ALL:
+        return number
+    is_shown = code < NAME_CODES and read(lists.shows, SHOWS_ROW * zone + (code >> 6), ANY_ROW) >> (code & 63) & 1
+    return number if is_shown else NOT_LISTED
 
 
 @inlined
-def network_class(lists: Lists, family: Family, key: int, bits: int, now: int) -> int:
-    """Return the class of the narrowest network around a key that has not ended, or NOT_LISTED."""
+def host_class(family: Family, row: int, key: int, kernel: bool) -> int:
+    """Return the class of the host in a row, NOT_LISTED where there is none, UNKNOWN where nobody looks further."""
+    if row == ABSENT:
+        return NOT_LISTED
+    number = read(family.value, row, family.mask)
+    if number != IN_SIDE_TABLE:
+        return number
+    if kernel or len(family.side_key) == 0:
+        return UNKNOWN
+    side = row_of(family.side_key, 0, len(family.side_key), key, family.side_steps, ANY_ROW)
+    return UNKNOWN if side == ABSENT else read(family.side_class, side, ANY_ROW)
+
+
+@inlined
+def network_class(lists: Lists, zone: int, family: Family, key: int, bits: int, now: int) -> int:
+    """Return the class of the narrowest network around a key that decides in a zone, or NOT_LISTED, or HIDDEN."""
     for group in range(0, len(family.group), GROUP_COLUMNS):
         host_bits = unsigned(bits - read(family.group, group, ANY_ROW))
         first, count = read(family.group, group + 1, ANY_ROW), read(family.group, group + 2, ANY_ROW)
-        row = row_of(family.net_key, first, count, key >> host_bits << host_bits, family.net_steps, ANY_ROW)
-        if row != ABSENT:
-            number = read(family.net_class, row, ANY_ROW)
-            if runs(lists, number, now):
+        network = key >> host_bits << host_bits
+        row = row_of(family.net_key, first, count, network, family.net_steps, ANY_ROW)
+        if row == ABSENT:
+            continue
+        while row > first and family.net_key[unsigned(row - 1)] == network:  # one of each code, the lowest first
+            row -= 1
+        while row < first + count and family.net_key[unsigned(row)] == network:
+            number = decided(lists, zone, read(family.net_class, row, ANY_ROW), now)
+            if number != NOT_LISTED:
                 return number
+            row += 1
     return NOT_LISTED
 
 
 @inlined
-def ipv4_class(lists: Lists, address: int, row: int, now: int, kernel: bool) -> int:
-    """Return the class of what decides about an IPv4 address whose host row is known, NOT_LISTED or UNKNOWN."""
-    if address == _LOCALHOST:
+def ipv4_class(lists: Lists, zone: int, address: int, row: int, now: int, kernel: bool) -> int:
+    """Return the class of what decides about an IPv4 address whose host row is known; NOT_LISTED, HIDDEN, UNKNOWN."""
+    if address == _LOCALHOST or lists.flags[zone] & SHOWS_NO_ADDRESS:
         return NOT_LISTED
-    number = host_class(lists, lists.ipv4, row, unsigned(address), now, kernel)
+    number = host_class(lists.ipv4, row, unsigned(address), kernel)
+    if number == UNKNOWN:
+        return UNKNOWN
+    number = decided(lists, zone, number, now)
     if number != NOT_LISTED or read(lists.near, address >> 22, 0x3FF) >> (address >> 16 & 63) & 1 == 0:
         return number
-    return UNKNOWN if kernel else network_class(lists, lists.ipv4, unsigned(address), 32, now)
+    return UNKNOWN if kernel else network_class(lists, zone, lists.ipv4, unsigned(address), 32, now)
 
 
 @inlined
-def ipv6_class(lists: Lists, key: int, row: int, now: int, kernel: bool) -> int:
+def ipv6_class(lists: Lists, zone: int, key: int, row: int, now: int, kernel: bool) -> int:
     """Return the class of what decides about an IPv6 address, by its upper half, whose host row is known."""
-    number = host_class(lists, lists.ipv6, row, key, now, kernel)
+    if lists.flags[zone] & SHOWS_NO_ADDRESS:
+        return NOT_LISTED
+    number = host_class(lists.ipv6, row, key, kernel)
+    if number == UNKNOWN:
+        return UNKNOWN
+    number = decided(lists, zone, number, now)
     if number != NOT_LISTED or len(lists.ipv6.group) == 0:
         return number
-    return UNKNOWN if kernel else network_class(lists, lists.ipv6, key, 64, now)
+    return UNKNOWN if kernel else network_class(lists, zone, lists.ipv6, key, 64, now)

@@ -1,4 +1,4 @@
-"""A snapshot as the arrays that the compiled answer reads: views of the mapped file, and three small ones made here."""
+"""A snapshot as the arrays that the compiled answer reads: views of the mapped file, and some small ones made here."""
 
 import struct
 
@@ -6,28 +6,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whimbrel.nameserver.answer import answer
-from whimbrel.nameserver.fast.search import ANY_ROW, Array, Family, Lists
+from whimbrel.nameserver.fast.search import (
+    ABOVE_ZONE,
+    ANY_ROW,
+    HAS_NAMES,
+    NAME_ROW,
+    SHOWS_ALL,
+    SHOWS_NO_ADDRESS,
+    SHOWS_ROW,
+    SOA_ROW,
+    Array,
+    Family,
+    Lists,
+)
 from whimbrel.wire import dns
-from whimbrel.wire.snapshot import Snapshot
-from whimbrel.wire.snapshot.layout import BLOCKS, GROUP_COLUMNS
+from whimbrel.wire.snapshot import Snapshot, Zone
+from whimbrel.wire.snapshot.layout import BLOCKS, GROUP_COLUMNS, NAME_CODES
 
-_ZONE_BYTES = 256
-_SOA_BYTES = 512
 _CASE = 0x20
 
 
 def lists_of(snapshot: Snapshot) -> Lists:
     """Return the arrays of a snapshot, which must stay mapped while they are used."""
-    zone = dns.write_name(snapshot.zone.name.lower())
-    soa = _negative_soa(snapshot, zone)
+    zones = sorted(snapshot.zones, key=lambda zone: zone.name.count("."), reverse=True)  # the innermost first
+    if any(_is_part(label) for zone in zones for label in _labels_within(zone, zones)):
+        zones = []  # a name in it can be an address of the zone around it: all is handed on
+    names = [dns.write_name(zone.name.lower()) for zone in zones]
+    records = [_negative_soa(snapshot, name) for name in names]
     ipv4, ipv6 = _family(snapshot, 4), _family(snapshot, 6)
     key = np.frombuffer(snapshot.section("ipv6.key"), "<u8")
     return Lists(
-        zone=_padded(zone, _ZONE_BYTES),
-        care=_padded(bytes(0xFF ^ _CASE if chr(each).isalpha() else 0xFF for each in zone), _ZONE_BYTES),
-        zone_bytes=len(zone),
-        soa=_padded(soa, _SOA_BYTES),
-        soa_bytes=len(soa),
+        zones=len(zones),
+        name=_rows(names, NAME_ROW),
+        care=_rows([bytes(0xFF ^ _CASE if chr(each).isalpha() else 0xFF for each in name) for name in names], NAME_ROW),
+        name_bytes=np.array([len(name) for name in names], np.int64),
+        soa=_rows(records, SOA_ROW),
+        soa_bytes=np.array([len(record) for record in records], np.int64),
+        shows=np.array([_shown(zone) for zone in zones], np.uint64).reshape(-1),
+        flags=np.array([_flags(zone, snapshot) for zone in zones], np.int64),
         ends=np.frombuffer(snapshot.section("classes"), "<i8"),
         class_mask=ANY_ROW,
         block=np.frombuffer(snapshot.section("ipv4.index"), "<u4"),
@@ -37,6 +53,34 @@ def lists_of(snapshot: Snapshot) -> Lists:
         key=key,
         key_steps=len(key).bit_length(),
         ipv6=ipv6,
+    )
+
+
+def _labels_within(zone: Zone, zones: list[Zone]) -> list[str]:
+    """Return the labels in front of the widest zone that a zone lies in."""
+    around = [other.name for other in zones if zone.name.endswith(f".{other.name}")]
+    return zone.name[: -len(min(around, key=len)) - 1].split(".") if around else []
+
+
+def _is_part(label: str) -> bool:
+    """Tell whether a label can be a part of an address's name."""
+    return len(label) <= 3 and set(label) <= set("0123456789abcdef")
+
+
+def _shown(zone: Zone) -> list[int]:
+    """Return a bit for each code below NAME_CODES that a zone shows."""
+    bits = sum(1 << code for code in range(1, NAME_CODES) if zone.shows(code))
+    return [bits >> 64 * word & 0xFFFFFFFFFFFFFFFF for word in range(SHOWS_ROW)]
+
+
+def _flags(zone: Zone, snapshot: Snapshot) -> int:
+    beneath = any(other.name.endswith(f".{zone.name}") for other in snapshot.zones)
+    has_names = zone.has_names and len(snapshot.sections().get("names.key", b"")) > 0
+    return (
+        (SHOWS_ALL if zone.codes is None else 0)
+        | (HAS_NAMES if has_names else 0)
+        | (0 if zone.has_addresses else SHOWS_NO_ADDRESS)
+        | (ABOVE_ZONE if beneath else 0)
     )
 
 
@@ -77,7 +121,5 @@ def _near(family: Family) -> NDArray[np.uint64]:
     return np.packbits(marked, bitorder="little").view("<u8")
 
 
-def _padded(content: bytes, size: int) -> NDArray[np.uint8]:
-    padded = np.zeros(size, np.uint8)
-    padded[: len(content)] = np.frombuffer(content, np.uint8)
-    return padded
+def _rows(contents: list[bytes], size: int) -> NDArray[np.uint8]:
+    return np.frombuffer(bytearray(b"".join(content.ljust(size, b"\0") for content in contents)), np.uint8)
