@@ -18,7 +18,12 @@ from numba.extending import register_jitable
 
 from whimbrel import wire
 
-_SOURCES = (Path(__file__).parent, Path(wire.__file__).parent, Path(wire.__file__).parent / "snapshot")
+_SOURCES = (
+    Path(__file__).parent,
+    Path(__file__).parents[1] / "guards",
+    Path(wire.__file__).parent,
+    Path(wire.__file__).parent / "snapshot",
+)
 
 _log = logging.getLogger(__name__)
 
