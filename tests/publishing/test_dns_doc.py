@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from whimbrel.model.listing import MEANING, Code
-from whimbrel.nameserver.server import MAX_TCP_CONNECTIONS, TCP_IDLE_SECONDS
+from whimbrel.nameserver.server import TCP_IDLE_SECONDS
+from whimbrel.nameserver.sockets import MAX_TCP_CONNECTIONS
 from whimbrel.wire.dns import EDNS_UDP_BYTES
 from whimbrel.wire.lifetimes import NEGATIVE_SECONDS, POSITIVE_SECONDS
 
