@@ -104,9 +104,8 @@ def _socket(endpoint: Endpoint, kind: socket.SocketKind) -> socket.socket:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections in TIME_WAIT do not block
         bound.bind((endpoint.address, endpoint.port))
         if kind == socket.SOCK_STREAM:
-            bound.listen(
-                MAX_TCP_CONNECTIONS
-            )  # here, not later: two that share a bound port find out only when they listen
+            # Here, not later: two that share a bound port find out only when they listen.
+            bound.listen(MAX_TCP_CONNECTIONS)
     except OSError:
         bound.close()
         raise
