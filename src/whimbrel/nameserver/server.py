@@ -70,7 +70,9 @@ class _Responder:
         snapshot, now = self._current.snapshot, self._clock()
         response = self._guard.respond(packet, client_at(client), snapshot, now, began // 1_000_000, tcp=tcp)
         if response is not None:
-            self._guard.counts.times[time_place(time.monotonic_ns() - began)] += 1
+            took = time.monotonic_ns() - began
+            self._guard.counts.times[time_place(took)] += 1
+            self._guard.counts.totals[Count.NANOSECONDS] += took
         return response
 
     def unsent(self) -> None:
