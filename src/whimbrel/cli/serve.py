@@ -1,5 +1,7 @@
 """`whimbrel serve`: answers over DNS."""
 
+import logging
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from whimbrel.nameserver import GuardSettings, ServerSettings, adopt, bind
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.nameserver.privileges import become
 from whimbrel.pipeline.places import snapshot_path, statistics_path
+
+_log = logging.getLogger(__name__)
 
 _EPILOG = """\b
 Examples:
@@ -89,6 +93,8 @@ def command(
     if user is not None:
         sockets = sockets or bind(settings.listen)
         become(user)
+    elif os.geteuid() == 0 and strangers(settings.listen):
+        _log.warning("strangers are answered by root; name a user that may do nothing else: --user NAME")
     _check_demo(settings)
     serving = Serving(
         settings=settings,
