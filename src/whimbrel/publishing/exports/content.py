@@ -102,11 +102,15 @@ def content_of(snapshot: Snapshot, at: int, codes: Collection[int] = (), zone: Z
         raise SnapshotError(f"snapshot {snapshot.serial} refused: it expired at {written_time(snapshot.expires)}")
     decoded = decode(snapshot)
     code_of = np.array([reason.code for reason in decoded.reasons] or [0], np.int64)
-    shown = [code for code in code_of.tolist() if zone.shows(code) and (not codes or code in codes)]
-    ipv4, ipv6 = (_in_force(rows, at, code_of, shown) for rows in (decoded.ipv4, decoded.ipv6))
+    shown = [
+        code for code in code_of.tolist() if code != EXCLUDED and zone.shows(code) and (not codes or code in codes)
+    ]
+    # What is excluded matters where something of its kind can be listed.
+    of_addresses, of_names = ([EXCLUDED] * has + shown for has in (zone.has_addresses, zone.has_names))
+    ipv4, ipv6 = (_in_force(rows, at, code_of, of_addresses) for rows in (decoded.ipv4, decoded.ipv6))
     test = ipv4.key >> np.uint64(24) == _LOOPBACK_OCTET
     code = code_of[decoded.names.reason]
-    keep = (decoded.names.until > at) & np.isin(code, [EXCLUDED, *shown])
+    keep = (decoded.names.until > at) & np.isin(code, of_names)
     names = names_in_force(decoded.names, keep, code)
     return Content(
         zone,
@@ -123,8 +127,8 @@ def content_of(snapshot: Snapshot, at: int, codes: Collection[int] = (), zone: Z
     )
 
 
-def _in_force(rows: Rows, at: int, code_of: NDArray[np.int64], shown: Sequence[int]) -> Rows:
-    rows = chosen(rows, (rows.until > at) & np.isin(code_of[rows.reason], [EXCLUDED, *shown]))
+def _in_force(rows: Rows, at: int, code_of: NDArray[np.int64], codes: Sequence[int]) -> Rows:
+    rows = chosen(rows, (rows.until > at) & np.isin(code_of[rows.reason], codes))
     rows = chosen(rows, np.lexsort((code_of[rows.reason], rows.prefix, rows.key)))
     first = np.ones(len(rows.key), np.bool_)
     first[1:] = (rows.key[1:] != rows.key[:-1]) | (rows.prefix[1:] != rows.prefix[:-1])

@@ -51,6 +51,26 @@ def spelled_out(names: list[Name]) -> Iterator[tuple[str, Name]]:
                 yield form, name
 
 
+def closed(names: list[Name]) -> Iterator[tuple[str, Name]]:
+    """Yield names in the forms of a zone file whose wildcards end at names that exist (RFC 4592, section 3.3.1).
+
+    So whatever is named, or lies above what is named, and is within a wildcard has its entry written out again.
+    """
+    alone = {name.name: name for name in names if not name.wildcard}
+    beneath = {name.name: name for name in names if name.wildcard}
+    for owner in sorted({above for name in names for above in (name.name, *_above(name.name))}):
+        around = next((beneath[each] for each in (owner, *_above(owner)) if each in beneath), None)
+        for form, decides in ((owner, alone.get(owner, around)), (f"*.{owner}", around)):
+            if decides is not None:
+                yield form, decides
+
+
+def _above(name: str) -> Iterator[str]:
+    while "." in name:
+        name = name.partition(".")[2]
+        yield name
+
+
 def _dotted(wire: bytes) -> str:
     labels, at = [], 0
     while at < len(wire):

@@ -64,6 +64,6 @@ def _row(content: Content, written: str, listed: str, reason: int, until: int) -
         "code": entry.code,
         "answer": "" if is_excluded else answer(entry.code),
         "meaning": "not listed" if is_excluded else meaning(entry.code),
-        "until": written_time(min(until, content.expires) if is_excluded else until),
+        "until": written_time(until),
         "reason": entry.reason(listed),
     }

@@ -12,7 +12,7 @@ from whimbrel.publishing.exports.content import (
     address,
     one_by_one,
 )
-from whimbrel.publishing.exports.names import is_domain, spelled_out
+from whimbrel.publishing.exports.names import closed, is_domain
 from whimbrel.wire import lifetimes
 
 _HEXTETS = 4  # of the upper half of an IPv6 address
@@ -34,9 +34,9 @@ def rpz(content: Content) -> Iterator[str]:
     for family, rows in content.families:
         for key, prefix, reason, _ in one_by_one(rows):
             yield f"{_trigger(family, key, prefix)} CNAME {_action(content, reason)}"
-    for written, name in spelled_out(content.names):
-        if is_domain(content.reasons[name.reason].code):
-            yield f"{written} CNAME {_action(content, name.reason)}"
+    domains = [name for name in content.names if is_domain(content.reasons[name.reason].code)]
+    for written, name in closed(domains):
+        yield f"{written} CNAME {_action(content, name.reason)}"
 
 
 def _action(content: Content, reason: int) -> str:
