@@ -152,7 +152,7 @@ def test_a_stranger_verifies_with_a_few_lines() -> None:
         struct.unpack_from(kind, SIGNED, at)[0] for kind, at in (("<I", 40), ("<q", 48), ("<q", 56))
     )
     rows = [struct.unpack_from("<16sQQ", SIGNED, 64 + 32 * row) for row in range(count)]
-    message = struct.pack("<32sIIqqI", b"whimbrel snapshot signature, v1", 1, serial, born, expires, count - 1)
+    message = struct.pack("<32sIIqqI", b"whimbrel snapshot signature, v1", 2, serial, born, expires, count - 1)
     for name, offset, length in rows:
         content = SIGNED[offset : offset + length]
         if name.rstrip(b"\0") == b"signature":

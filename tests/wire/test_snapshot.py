@@ -1,8 +1,10 @@
 """The file, against dictionaries."""
 
+import lzma
 import subprocess
 import sys
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,13 @@ from whimbrel.wire.snapshot.encoder import NEAR_END_SECONDS, Reason, Rows, encod
 BORN = 1_000_000_000
 EXPIRES = BORN + 86_400
 ZONE = Zone(name="bl.example", servers=("localhost",), mailbox="hostmaster.bl.example")
-REASONS = (Reason(2, "spam {address}"), Reason(4, "worm {address}"), Reason(9, "spam {address}"))
+REASONS = (
+    Reason(2, "spam {address}"),
+    Reason(4, "worm {address}"),
+    Reason(9, "spam {address}"),
+    Reason(layout.EXCLUDED, ""),
+)
+FIRST_VERSION = Path(__file__).resolve().parents[1] / "golden" / "snapshot" / "version-1.xz"
 
 Row = tuple[int, int, int, int]  # key, prefix length, reason, until
 
@@ -52,36 +60,45 @@ def key_rows(bits: int, keys: st.SearchStrategy[int]) -> st.SearchStrategy[list[
         return key >> (bits - prefix) << (bits - prefix), prefix, reason, BORN + until
 
     prefix = st.one_of(st.just(bits), st.integers(8, bits))
-    return st.lists(st.builds(row, keys, prefix, st.integers(0, 2), st.integers(-5, 3000)), max_size=30)
+    return st.lists(st.builds(row, keys, prefix, st.integers(0, 3), st.integers(-5, 3000)), max_size=30)
 
 
 IPV4_KEYS = st.one_of(st.integers(0, 2**32 - 1), st.integers(0xC000FFF0, 0xC0010010))
 IPV6_KEYS = st.one_of(st.integers(0, 2**64 - 1), st.integers(0x20010DB8_0000FFF0, 0x20010DB8_00010010))
 
 
-def twin(rows: list[Row], bits: int, key: int, now: float) -> Entry | None:
+def twin(rows: list[Row], bits: int, key: int, now: float, shown: set[int]) -> Entry | None:
     """Say the same as `find` from a dictionary: of the targets that cover a key and run, the narrowest."""
-    targets: dict[tuple[int, int], tuple[int, int]] = {}
+    targets: dict[tuple[int, int, int], int] = {}
     for target, prefix, reason, until in rows:
         if until > BORN:
-            known = targets.get((prefix, target), (0, 0))
-            targets[prefix, target] = max(known, (until, reason))
+            at = (prefix, target, REASONS[reason].code)
+            targets[at] = max(targets.get(at, 0), until)
     for prefix in range(bits, -1, -1):
-        found = targets.get((prefix, key >> (bits - prefix) << (bits - prefix)))
-        if found is not None and found[0] > now:
-            return Entry(REASONS[found[1]].code, found[0], REASONS[found[1]].text)
+        for code in sorted({layout.EXCLUDED, *shown}):
+            until = targets.get((prefix, key >> (bits - prefix) << (bits - prefix), code), 0)
+            if until > now:
+                (text,) = (reason.text for reason in REASONS if reason.code == code)
+                return None if code == layout.EXCLUDED else Entry(code, until, text)
     return None
 
 
-@settings(max_examples=60, deadline=None)
-@given(key_rows(32, IPV4_KEYS), key_rows(64, IPV6_KEYS), st.lists(IPV4_KEYS, max_size=20), st.integers(0, 3000))
-def test_find_says_what_a_dictionary_says(ipv4: list[Row], ipv6: list[Row], others: list[int], age: int) -> None:
+ZONES = st.one_of(st.none(), st.lists(st.sampled_from([2, 4, 9]), unique=True).map(tuple))
+
+
+@settings(max_examples=100, deadline=None)
+@given(key_rows(32, IPV4_KEYS), key_rows(64, IPV6_KEYS), st.lists(IPV4_KEYS, max_size=20), st.integers(0, 3000), ZONES)
+def test_find_says_what_a_dictionary_says(
+    ipv4: list[Row], ipv6: list[Row], others: list[int], age: int, codes: tuple[int, ...] | None
+) -> None:
     snapshot = Snapshot(encoded(ipv4, ipv6))
     now = BORN + age
+    zone = None if codes is None else Zone(name="x", servers=("y",), mailbox="z", codes=codes)
+    shown = {2, 4, 9} if codes is None else set(codes)
     for key in [*others, *(key for key, *_ in ipv4), *(min(key + 1, 2**32 - 1) for key, *_ in ipv4)]:
-        assert snapshot.find((4, key), now) == twin(ipv4, 32, key, now)
+        assert snapshot.find((4, key), now, zone) == twin(ipv4, 32, key, now, shown)
     for key in [*(key for key, *_ in ipv6), *(min(key + 1, 2**64 - 1) for key, *_ in ipv6)]:
-        assert snapshot.find((6, key << 64 | 25), now) == twin(ipv6, 64, key, now)
+        assert snapshot.find((6, key << 64 | 25), now, zone) == twin(ipv6, 64, key, now, shown)
 
 
 @settings(max_examples=60, deadline=None)
@@ -135,6 +152,15 @@ def test_too_many_reasons_for_a_byte_lose_nothing() -> None:
             assert BORN + (until - BORN) // 2 <= entry.until <= until
 
 
+def test_the_end_of_an_exclusion_is_never_rounded() -> None:
+    untils = BORN + np.random.default_rng(5782).integers(1, 7 * 86_400, 5_000)
+    rows = [(int(key), 32, 3 * (int(key) % 2), int(until)) for key, until in enumerate(untils, 1 << 24)]
+    snapshot = Snapshot(encoded(rows))
+    found = [next(snapshot.covering((4, key))).until for key, *_ in rows]
+    assert all(until == row[3] for until, row in zip(found, rows, strict=True) if row[2] == 3)
+    assert any(until < row[3] for until, row in zip(found, rows, strict=True))
+
+
 @given(st.permutations([(0xC0000201, 32, 0, BORN + 9), (0xC0000201, 32, 1, BORN + 9), (0x0A000000, 8, 2, BORN + 5)]))
 def test_the_same_rows_in_any_order_give_the_same_bytes(rows: list[Row]) -> None:
     assert encoded(rows) == encoded(sorted(rows))
@@ -186,9 +212,27 @@ def resealed(data: bytearray) -> bytes:
 
 def test_another_version_is_refused_by_name() -> None:
     data = bytearray(WORLD)
-    data[8] = 2
-    with pytest.raises(SnapshotError, match="version 2, and this Whimbrel reads version 1"):
+    data[8] = 3
+    with pytest.raises(SnapshotError, match="version 3, and this Whimbrel reads versions 1 and 2"):
         Snapshot(resealed(data))
+
+
+def test_the_first_version_is_still_read() -> None:
+    """A file that was written before there were exclusions, further zones and names, bytes as they were."""
+    data = lzma.decompress(FIRST_VERSION.read_bytes())
+    first, now = Snapshot(data), Snapshot(WORLD)
+    assert (first.version, now.version) == (1, 2)
+    assert (first.zones, first.serial, first.born, first.expires) == ((ZONE,), 5, BORN, EXPIRES)
+    assert len(first) == len(now) == 5
+    for address in ((4, 0xC0000201), (4, 0xC6336409), (6, 0x20010DB8_00010002 << 64), (4, 1)):
+        assert list(first.covering(address)) == list(now.covering(address))
+    assert first.find_name((b"example",), BORN) is None
+    assert not first.reaches_name((b"example",), BORN)
+    again = layout.assembled(first.sections(), serial=5, born=BORN, expires=EXPIRES, version=first.version)
+    assert again == data
+    decoded = decode(first)
+    assert len(decoded.ipv4.key) + len(decoded.ipv6.key) == 5
+    assert decoded.names.name == []
 
 
 def test_unknown_sections_are_skipped() -> None:
@@ -246,16 +290,14 @@ def test_what_is_decoded_is_what_was_encoded(ipv4: list[Row], ipv6: list[Row]) -
     decoded = decode(snapshot)
     assert len(decoded.ipv4.key) + len(decoded.ipv6.key) == len(snapshot)
     for given_rows, rows, bits, family in ((ipv4, decoded.ipv4, 32, 4), (ipv6, decoded.ipv6, 64, 6)):
-        targets = {(key, prefix) for key, prefix, _, until in given_rows if until > BORN}
+        targets = {(key, prefix, REASONS[reason].code) for key, prefix, reason, until in given_rows if until > BORN}
         found = list(zip(*(column.tolist() for column in rows), strict=True))
-        assert {row[:2] for row in found} == targets
+        assert {(key, prefix, decoded.reasons[reason].code) for key, prefix, reason, _ in found} == targets
         assert len(found) == len(targets)
         for key, prefix, reason, until in found:
             entry = Entry(decoded.reasons[reason].code, until, decoded.reasons[reason].text)
-            if prefix == bits:
-                assert snapshot.find((family, key if family == 4 else key << 64), BORN) == entry
-            else:
-                assert entry in list(snapshot.covering((family, key if family == 4 else key << 64)))
+            covering = list(snapshot.covering((family, key if family == 4 else key << 64)))
+            assert entry in (covering[: len(REASONS)] if prefix == bits else covering)
 
 
 def test_rounded_and_exact_ends_are_decoded() -> None:

@@ -23,6 +23,17 @@ class Code(IntEnum):
     POLICY = 10
 
 
+class FurtherCode(IntEnum):
+    """The low three octets of 127.x.y.z, of what the main zone does not show: it stands in zones of its own."""
+
+    COMPROMISED_ACCOUNT = 20  # 127.0.0.20: not to be blocked when it connects
+    SPAMVERTISED = 0x0102  # 127.0.1.2, of domains as the next two
+    PHISHING = 0x0104
+    MALWARE = 0x0105
+    MALICIOUS_FILE = 0x030A  # 127.0.3.10, of hashes as the next
+    SUSPICIOUS_FILE = 0x030F
+
+
 Role = Literal[
     "legitimate", "dedicated", "snowshoe", "infected", "open relay", "open proxy", "compromised account", "unknown"
 ]
@@ -44,6 +55,15 @@ MEANING: dict[Code, str] = {
     Code.OPEN_PROXY: "open proxy",
     Code.NETWORK: "network run by spammers",
     Code.POLICY: "dynamic range that should not send direct",
+}
+
+FURTHER_MEANING: dict[FurtherCode, str] = {
+    FurtherCode.COMPROMISED_ACCOUNT: "source of mail from a compromised account",
+    FurtherCode.SPAMVERTISED: "spamvertised domain",
+    FurtherCode.PHISHING: "phishing domain",
+    FurtherCode.MALWARE: "malware domain",
+    FurtherCode.MALICIOUS_FILE: "malicious file",
+    FurtherCode.SUSPICIOUS_FILE: "suspicious file",
 }
 
 State = Literal[

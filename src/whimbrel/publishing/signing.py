@@ -94,7 +94,9 @@ def signed(data: bytes, keys: Collection[KeyLine]) -> bytes:
         key.id: Ed25519PrivateKey.from_private_bytes(key.secret).sign(message) for key in keys
     }
     sections = snapshot.sections() | {signature.SECTION: signature.packed(signatures)}
-    return layout.assembled(sections, serial=snapshot.serial, born=snapshot.born, expires=snapshot.expires)
+    return layout.assembled(
+        sections, serial=snapshot.serial, born=snapshot.born, expires=snapshot.expires, version=snapshot.version
+    )
 
 
 def _public(secret: bytes) -> PublicKey:

@@ -11,18 +11,22 @@ from numpy.typing import NDArray
 
 from whimbrel.wire.snapshot import layout
 from whimbrel.wire.snapshot.encoder import CLASS_TYPE, HOST_BITS, KEY_TYPE, Reason, Rows
+from whimbrel.wire.snapshot.nametable import NameRows, no_names
 from whimbrel.wire.snapshot.view import Snapshot
 
 
 class Decoded(NamedTuple):
     """All entries of a snapshot; `Rows.reason` is a row of `reasons`.
 
-    Rows come hosts first, ascending, then networks: longest prefix first, ascending within a prefix length.
+    Rows come hosts first, ascending, then networks: longest prefix first, ascending within a prefix length.  Further
+    codes of a host come with the networks.  Names come in the order of their hashes; those that only have names beneath
+    them are left out.
     """
 
     reasons: list[Reason]
     ipv4: Rows
     ipv6: Rows
+    names: NameRows
 
 
 def decode(snapshot: Snapshot) -> Decoded:
@@ -37,6 +41,7 @@ def decode(snapshot: Snapshot) -> Decoded:
         reasons,
         _rows(snapshot, 4, classes["until"], reason_of_class),
         _rows(snapshot, 6, classes["until"], reason_of_class),
+        _names(snapshot, classes["until"], reason_of_class),
     )
 
 
@@ -55,6 +60,22 @@ def _rows(snapshot: Snapshot, family: int, until: NDArray[np.int64], reason: NDA
         ),
         reason[numbers],
         until[numbers],
+    )
+
+
+def _names(snapshot: Snapshot, until: NDArray[np.int64], reason: NDArray[np.uint32]) -> NameRows:
+    if snapshot.version == 1:
+        return no_names()
+    number = np.frombuffer(snapshot.section("names.class"), "<u4")
+    kind = np.frombuffer(snapshot.section("names.kind"), np.uint8)
+    at = np.frombuffer(snapshot.section("names.at"), "<u4").tolist()
+    text = snapshot.section("names.text")
+    rows = np.flatnonzero(kind & layout.ENTRY)
+    return NameRows(
+        [bytes(text[at[row] : at[row + 1]]) for row in rows.tolist()],
+        (kind[rows] & layout.WILDCARD).astype(np.bool_),
+        reason[number[rows]],
+        until[number[rows]],
     )
 
 

@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 
 from whimbrel.wire.snapshot import layout
 from whimbrel.wire.snapshot.layout import Zone
+from whimbrel.wire.snapshot.nametable import NameRows, name_sections, no_names, sorted_names
 
 # Who ends before this keeps his exact end: three times the five minutes between two snapshots of a busy list.
 NEAR_END_SECONDS = 900
 # Steps in each doubling of the time left, finest first: rounding down takes less than 1/steps of the time left.
 STEPS = (1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
+
+# A name's class has four bytes, so this bounds the table of classes alone (64 KB) and leaves ends nearly exact.
+NAME_CLASSES = 4096
 
 HOST_BITS = {4: 32, 6: 64}
 KEY_TYPE = {4: "<u4", 6: "<u8"}
@@ -36,7 +40,8 @@ class Rows(NamedTuple):
     """Listed hosts and networks of one family, as columns of equal length.
 
     `key` is the IPv4 address or the upper half of the IPv6 address (no bit set beyond the prefix), `prefix` the prefix
-    length (32 or 64: a host), `reason` a row of the reasons, `until` seconds since 1970.
+    length (32 or 64: a host), `reason` a row of the reasons, `until` seconds since 1970.  A target may have
+    several rows.
     """
 
     key: NDArray[np.uint64]
@@ -51,24 +56,39 @@ def no_rows() -> Rows:
 
 
 def encode(
-    *, zone: Zone, serial: int, born: int, expires: int, reasons: Sequence[Reason], ipv4: Rows, ipv6: Rows
+    *,
+    zone: Zone,
+    serial: int,
+    born: int,
+    expires: int,
+    reasons: Sequence[Reason],
+    ipv4: Rows,
+    ipv6: Rows,
+    names: NameRows | None = None,
+    more_zones: Sequence[Zone] = (),
 ) -> bytes:
-    """Return the bytes of a snapshot.
+    """Return the bytes of a snapshot: of `zone`, the main one, and `more_zones` over the same entries.
 
-    Rows that end at or before `born` are left out; of two rows for one target the one that ends last stays.
+    Rows that end at or before `born` are left out; of two rows for one target and code the one that ends last stays.
     """
     texts = sorted({reason.text for reason in reasons})
+    codes = np.array([reason.code for reason in reasons] or [0], np.int64)
     classes = _Classes()
-    families = {family: _latest(rows, born) for family, rows in ((4, ipv4), (6, ipv6))}
-    hosts = {family: _where(rows, rows.prefix == HOST_BITS[family]) for family, rows in families.items()}
-    networks = {family: _where(rows, rows.prefix != HOST_BITS[family]) for family, rows in families.items()}
-    rounded = _rounded(_stacked(hosts[4], hosts[6]), born)
+    hosts, networks = {}, {}
+    for family, rows in ((4, ipv4), (6, ipv6)):
+        hosts[family], networks[family] = _split(_latest(rows, born, codes), HOST_BITS[family])
+    both = _stacked(hosts[4], hosts[6])
+    rounded = _rounded(both.reason, both.until, born, codes, layout.VALUE_CLASSES)
     split = len(hosts[4].key)
     by_value = classes.add(rounded.reason, rounded.until, rounded.side)
-    sections: dict[str, bytes] = {"zone": msgspec.msgpack.encode(zone), "texts": msgspec.msgpack.encode(texts)}
+    sections = {"zone": msgspec.msgpack.encode(zone), "zone.more": msgspec.msgpack.encode(list(more_zones))}
+    sections["texts"] = msgspec.msgpack.encode(texts)
     for family, part in ((4, slice(0, split)), (6, slice(split, None))):
         sections |= _host_sections(family, hosts[family].key, by_value[part], rounded.side[part])
         sections |= _network_sections(family, networks[family], classes)
+    listed = sorted_names(names or no_names(), born, codes)
+    ends = _rounded(listed.reason, listed.until, born, codes, NAME_CLASSES)
+    sections |= name_sections(listed, classes.add(ends.reason, ends.until, ends.side))
     sections["classes"] = classes.table(reasons, texts)
     return layout.assembled(sections, serial=serial, born=born, expires=expires)
 
@@ -114,36 +134,52 @@ def _packed(reason: NDArray[np.uint32], until: _Numbers) -> NDArray[np.int64]:
     return (reason.astype(np.int64) << _UNTIL_BITS) | until
 
 
-def _latest(rows: Rows, born: int) -> Rows:
-    """Return the rows still running, sorted by key and prefix, of equal targets the one that ends last."""
+def _latest(rows: Rows, born: int, codes: _Numbers) -> Rows:
+    """Return the rows still running, sorted by key, prefix and code, of those alike the one that ends last."""
     rows = _where(rows, rows.until > born)
-    order = np.lexsort((rows.reason, rows.until, rows.prefix, rows.key))
-    rows = _where(rows, order)
+    rows = _where(rows, np.lexsort((rows.reason, rows.until, codes[rows.reason], rows.prefix, rows.key)))
+    code = codes[rows.reason]
     last = np.ones(len(rows.key), np.bool_)
-    last[:-1] = (rows.key[1:] != rows.key[:-1]) | (rows.prefix[1:] != rows.prefix[:-1])
+    last[:-1] = ~_is_same_target(rows) | (code[1:] != code[:-1])
     return _where(rows, last)
 
 
-def _rounded(hosts: Rows, born: int) -> _Rounded:
-    """Return the hosts' ends so that at most 255 classes are named by a byte; the rest goes to the side table."""
-    nobody = np.zeros(len(hosts.key), np.bool_)
-    distinct, inverse = np.unique(_packed(hosts.reason, hosts.until), return_inverse=True)
-    if len(distinct) <= layout.VALUE_CLASSES:
-        return _Rounded(hosts.reason, hosts.until, nobody)
+def _split(rows: Rows, bits: int) -> tuple[Rows, Rows]:
+    """Return hosts, each under its lowest code, and all else: networks, and what hosts have under further codes."""
+    is_first = np.ones(len(rows.key), np.bool_)
+    is_first[1:] = ~_is_same_target(rows)
+    is_host = (rows.prefix == bits) & is_first
+    return _where(rows, is_host), _where(rows, ~is_host)
+
+
+def _is_same_target(rows: Rows) -> NDArray[np.bool_]:
+    """Tell of each row but the first whether it has the target of the one before."""
+    same: NDArray[np.bool_] = (rows.key[1:] == rows.key[:-1]) & (rows.prefix[1:] == rows.prefix[:-1])
+    return same
+
+
+def _rounded(reasons: NDArray[np.uint32], until: _Numbers, born: int, codes: _Numbers, most: int) -> _Rounded:
+    """Return ends so that at most `most` classes are named in the rows themselves; the rest goes to the side table.
+
+    The end of an exclusion is exact: rounded down, it would list somebody too early.
+    """
+    distinct, inverse = np.unique(_packed(reasons, until), return_inverse=True)
+    if len(distinct) <= most:
+        return _Rounded(reasons, until, np.zeros(len(reasons), np.bool_))
     reason = (distinct >> _UNTIL_BITS).astype(np.uint32)
     left = (distinct & ((1 << _UNTIL_BITS) - 1)) - born
-    near = left <= NEAR_END_SECONDS
+    exact = (left <= NEAR_END_SECONDS) | (codes[reason] == layout.EXCLUDED)
     for steps in STEPS:
-        coarse = np.where(near, left, _floored(left, steps)) + born
-        named = np.unique(_packed(reason[~near], coarse[~near]))
-        if len(named) <= layout.VALUE_CLASSES:
-            return _Rounded(hosts.reason, coarse[inverse], near[inverse])
-    # Too many reasons even so: the commonest 255 classes keep the byte, the others an exact end in the side table.
-    of_host = _packed(hosts.reason, coarse[inverse])
-    classes, counts = np.unique(of_host[~near[inverse]], return_counts=True)
-    common = classes[np.argsort(-counts, kind="stable")[: layout.VALUE_CLASSES]]
-    side = near[inverse] | ~np.isin(of_host, common)
-    return _Rounded(hosts.reason, np.where(side, hosts.until, coarse[inverse]), side)
+        coarse = np.where(exact, left, _floored(left, steps)) + born
+        named = np.unique(_packed(reason[~exact], coarse[~exact]))
+        if len(named) <= most:
+            return _Rounded(reasons, coarse[inverse], exact[inverse])
+    # Too many reasons even so: the commonest classes stay in the rows, the others have an exact end in the side table.
+    of_row = _packed(reasons, coarse[inverse])
+    classes, counts = np.unique(of_row[~exact[inverse]], return_counts=True)
+    common = classes[np.argsort(-counts, kind="stable")[:most]]
+    side = exact[inverse] | ~np.isin(of_row, common)
+    return _Rounded(reasons, np.where(side, until, coarse[inverse]), side)
 
 
 def _floored(left: _Numbers, steps: int) -> _Numbers:
@@ -173,7 +209,7 @@ def _host_sections(
 
 
 def _network_sections(family: int, networks: Rows, classes: _Classes) -> dict[str, bytes]:
-    order = np.lexsort((networks.key, -networks.prefix.astype(np.int64)))
+    order = np.lexsort((networks.key, -networks.prefix.astype(np.int64)))  # stable: of one target the lowest code first
     networks = _where(networks, order)
     everyone = np.ones(len(networks.key), np.bool_)
     number = classes.add(networks.reason, networks.until, everyone)

@@ -4,7 +4,7 @@ The package's docstring is the format's description; this is its transcript.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ import msgspec
 import xxhash
 
 MAGIC = b"\x89WSNAP\r\n"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
 
 PREAMBLE = struct.Struct("<8sII")  # magic, version, number of sections
 CHECKSUM = slice(16, 32)
@@ -24,8 +25,15 @@ CLASS = struct.Struct("<qII")  # until, code, text
 GROUP_COLUMNS = 3  # prefix length, first row, number of rows
 
 ALIGNMENT_BYTES = 64  # a cache line; also enough for any element
-# Far above what is used (19); keeps a damaged count from being believed before the checksum has been looked at.
+# Far above what is used (27); keeps a damaged count from being believed before the checksum has been looked at.
 MAX_SECTIONS = 1024
+
+EXCLUDED = 0  # the code of an entry that says "not listed", whatever is listed around it
+NAME_CODES = 256  # codes from here on are of names (127.0.1.x and above), those below of addresses (127.0.0.x)
+# Kinds of a name's row, as bits: it stands for itself; for all beneath it, too; further rows stand beneath it.
+ENTRY, WILDCARD, ABOVE = 1, 2, 4
+# A domain that is registered has two or three labels and its hosts few more; a hash has two.  It bounds a look-up.
+MAX_NAME_LABELS = 16
 
 VALUE_CLASSES = 255  # what one byte can name, 0 left out
 IN_SIDE_TABLE = 0
@@ -38,20 +46,36 @@ _SERIAL_HALF = 1 << 31
 class Zone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whose list this is: the zone's name, its name servers and the mailbox of who runs it, as dotted names.
 
-    `demo` marks a list made of old mail, whose addresses belong to others now: it is served on loopback only.
+    `demo` marks a list made of old mail, whose addresses belong to others now: it is served on loopback only.  `codes`
+    are those that the zone shows; None: every one.
     """
 
     name: str
     servers: tuple[str, ...]
     mailbox: str
     demo: bool = False
+    codes: tuple[int, ...] | None = None
+
+    def shows(self, code: int) -> bool:
+        """Tell whether what is listed with a code is listed in this zone."""
+        return self.codes is None or code in self.codes
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether the zone shows any code of addresses."""
+        return self.codes is None or any(code < NAME_CODES for code in self.codes)
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the zone shows any code of names."""
+        return self.codes is None or any(code >= NAME_CODES for code in self.codes)
 
 
 class Entry(NamedTuple):
-    """What the list says of an address.
+    """What the list says of an address or a name.
 
-    `code` is the low three octets of the answer 127.x.y.z, `until` seconds since 1970, `text` the template of the
-    reason with `{address}` and `{until}` still in it.
+    `code` is the low three octets of the answer 127.x.y.z (0: it is excluded), `until` seconds since 1970, `text` the
+    template of the reason with `{address}` and `{until}` still in it; the `{name}` that is listed is filled in.
     """
 
     code: int
@@ -61,7 +85,15 @@ class Entry(NamedTuple):
     def reason(self, target: str) -> str:
         """Return the reason as people read it, of a target as it is written."""
         until = datetime.fromtimestamp(self.until, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return self.text.replace("{address}", target).replace("{until}", until)
+        return self.text.replace("{address}", target).replace("{name}", target).replace("{until}", until)
+
+
+def decisive(entries: Iterable[Entry], now: float, zone: Zone | None) -> Entry | None:
+    """Return the first entry that runs at `now` and that a zone shows (None: any), or None where that excludes."""
+    for entry in entries:
+        if entry.until > now and (entry.code == EXCLUDED or zone is None or zone.shows(entry.code)):
+            return None if entry.code == EXCLUDED else entry
+    return None
 
 
 def is_newer(serial: int, than: int) -> bool:
@@ -76,7 +108,9 @@ def checksum(data: memoryview) -> bytes:
     return digest.digest()
 
 
-def assembled(sections: Mapping[str, bytes | memoryview], *, serial: int, born: int, expires: int) -> bytes:
+def assembled(
+    sections: Mapping[str, bytes | memoryview], *, serial: int, born: int, expires: int, version: int = VERSION
+) -> bytes:
     """Return the bytes of a whole file: header, section table, sections in the order given, checksum."""
     at = _aligned(HEADER_BYTES + len(sections) * SECTION.size)
     table = bytearray()
@@ -86,7 +120,7 @@ def assembled(sections: Mapping[str, bytes | memoryview], *, serial: int, born: 
         places.append((at, content))
         at = _aligned(at + len(content))
     data = bytearray(at)
-    PREAMBLE.pack_into(data, 0, MAGIC, VERSION, len(sections))
+    PREAMBLE.pack_into(data, 0, MAGIC, version, len(sections))
     BODY.pack_into(data, BODY_AT, at, serial, 0, born, expires)
     data[HEADER_BYTES : HEADER_BYTES + len(table)] = table
     for place, content in places:

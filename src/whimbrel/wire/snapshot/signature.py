@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple, Self
 
 from whimbrel.errors import ConfigError, SnapshotError
-from whimbrel.wire.snapshot import layout
 
 SECTION = "signature"
 PUBLIC_KEY_BYTES = 32  # RFC 8032, section 5.1.5
@@ -63,10 +62,10 @@ class PublicKey(NamedTuple):
         return key
 
 
-def message(sections: Mapping[str, memoryview], *, serial: int, born: int, expires: int) -> bytes:
+def message(sections: Mapping[str, memoryview], *, version: int, serial: int, born: int, expires: int) -> bytes:
     """Return the bytes that a key signs of a snapshot with these sections."""
     signed = {name: content for name, content in sections.items() if name != SECTION}
-    head = _HEAD.pack(_CONTEXT, layout.VERSION, serial, born, expires, len(signed))
+    head = _HEAD.pack(_CONTEXT, version, serial, born, expires, len(signed))
     rows = (
         _SECTION.pack(name.encode("ascii"), len(content), hashlib.sha512(content).digest())
         for name, content in signed.items()

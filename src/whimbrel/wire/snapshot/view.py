@@ -14,6 +14,7 @@ import msgspec
 from whimbrel.errors import SnapshotError
 from whimbrel.wire.snapshot import layout, signature
 from whimbrel.wire.snapshot.layout import Entry, Zone
+from whimbrel.wire.snapshot.names import Labels, Names
 from whimbrel.wire.snapshot.signature import PublicKey
 
 Address = tuple[int, int]  # (family 4 or 6, the address as a number)
@@ -46,22 +47,32 @@ class Snapshot:
         data = memoryview(buffer).cast("B").toreadonly()
         self.checksum, sections = _verified(data)
         self._sections = sections
+        self.version = int(layout.PREAMBLE.unpack_from(data)[1])
         _, serial, _, born, expires = layout.BODY.unpack_from(data, layout.BODY_AT)
         self.serial, self.born, self.expires = int(serial), int(born), int(expires)
         self.signer = signature.demanded(self.signed_message(), self.signatures(), trusted) if trusted else None
         try:
             self.zone = msgspec.msgpack.decode(sections["zone"], type=Zone)
+            # Version 1 had one zone and no names; what it was given under these names by others, readers skipped.
+            more = [] if self.version == 1 else msgspec.msgpack.decode(sections["zone.more"], type=list[Zone])
+            self.zones = (self.zone, *more)
+            self._names = Names(None if self.version == 1 else sections)
             self._texts = msgspec.msgpack.decode(sections["texts"], type=list[str])
             self._classes = sections["classes"]
             self._index = sections["ipv4.index"].cast("I")
             self._suffix = sections["ipv4.suffix"].cast("H")
             self._key = sections["ipv6.key"].cast("Q")
             self._tables = {family: _table(sections, family) for family in (4, 6)}
-        except (KeyError, TypeError, msgspec.DecodeError) as error:
+        except (KeyError, TypeError, UnicodeError, msgspec.DecodeError) as error:
             raise SnapshotError(
                 f"snapshot refused: its sections do not hold together ({error}); publish anew"
             ) from None
         self._check_shape()
+        self._zone_of = {_labels(zone.name): zone for zone in self.zones}
+        if len(self._zone_of) < len(self.zones) or any(zone.demo != self.zone.demo for zone in more):
+            raise SnapshotError("snapshot refused: two zones of one name, or a demo's beside a real one; publish anew")
+        self._zone_lengths = sorted({len(labels) for labels in self._zone_of}, reverse=True)
+        self._above_zones = {labels[skip:] for labels in self._zone_of for skip in range(1, len(labels))}
 
     @classmethod
     def open(
@@ -90,15 +101,17 @@ class Snapshot:
 
     def signed_message(self) -> bytes:
         """Return what a key signs of it."""
-        return signature.message(self._sections, serial=self.serial, born=self.born, expires=self.expires)
+        return signature.message(
+            self._sections, version=self.version, serial=self.serial, born=self.born, expires=self.expires
+        )
 
     def signatures(self) -> dict[str, bytes]:
         """Return the signatures that stand in it by the id of the key they claim, whether they hold or not."""
         return signature.unpacked(self._sections.get(signature.SECTION, memoryview(b"")))
 
     def __len__(self) -> int:
-        """Return the number of listed hosts and networks."""
-        return sum(len(table.value) + len(table.net_key) for table in self._tables.values())
+        """Return the number of entries: hosts, networks and names, exclusions among them."""
+        return sum(len(table.value) + len(table.net_key) for table in self._tables.values()) + len(self._names)
 
     def section(self, name: str) -> memoryview:
         """Return the bytes of a section, by the name that the package's docstring gives it."""
@@ -108,12 +121,49 @@ class Snapshot:
         """Return the bytes of every section by its name, those of later versions too, in the file's order."""
         return dict(self._sections)
 
-    def find(self, address: Address, now: float) -> Entry | None:
-        """Return the most specific entry that covers an address and has not ended, or None."""
-        return next((entry for entry in self.covering(address) if entry.until > now), None)
+    def zone_of(self, labels: Labels) -> tuple[Zone, Labels] | None:
+        """Return the zone that a name (its labels in lower case) lies in, and the labels in front of the zone's name.
+
+        Of zones that lie in each other it is the innermost; None where the name is outside all of them.
+        """
+        for length in self._zone_lengths:
+            split = len(labels) - length
+            zone = self._zone_of.get(labels[split:]) if split >= 0 else None
+            if zone is not None:
+                return zone, labels[:split]
+        return None
+
+    def is_above_zone(self, labels: Labels) -> bool:
+        """Tell whether a zone's name lies beneath a name."""
+        return labels in self._above_zones
+
+    def find(self, address: Address, now: float, zone: Zone | None = None) -> Entry | None:
+        """Return the most specific entry that covers an address, has not ended and that a zone shows, or None.
+
+        None, too, where an exclusion comes before any such entry.  Without a zone every code is shown.
+        """
+        return layout.decisive(self.covering(address), now, zone)
+
+    def find_name(self, labels: Labels, now: float, zone: Zone | None = None) -> Entry | None:
+        """Return the entry that decides about a name, its labels in lower case, as `find` does of an address."""
+        return layout.decisive(self.covering_name(labels), now, zone)
+
+    def reaches_name(self, labels: Labels, now: float, zone: Zone | None = None) -> bool:
+        """Tell whether any name beneath one may be listed; entries that have ended count, as in `reaches`."""
+        # What no entry is named after says whether what lies around is listed.
+        return self._names.is_above(labels) or self.find_name((b"*", *labels), now, zone) is not None
+
+    def covering_name(self, labels: Labels) -> Iterator[Entry]:
+        """Yield every entry that covers a name, ended or not, the most specific first, of one name the lowest code."""
+        for number, name in self._names.covering(labels):
+            entry = self._entry(number)
+            yield entry._replace(text=entry.text.replace("{name}", name))
 
     def covering(self, address: Address) -> Iterator[Entry]:
-        """Yield every entry that covers an address, ended or not: the host's, then its networks', narrowest first."""
+        """Yield every entry that covers an address, ended or not: the host's, then its networks', narrowest first.
+
+        Of one target the lowest code comes first, so an exclusion.
+        """
         family, number = address
         key = number if family == 4 else number >> 64
         host = self._host_class(family, key)
@@ -123,8 +173,9 @@ class Snapshot:
         for prefix, start, count in _groups(table):
             network = _network(key, prefix, table.bits)
             row = bisect_left(table.net_key, network, start, start + count)
-            if row < start + count and table.net_key[row] == network:
+            while row < start + count and table.net_key[row] == network:
                 yield self._entry(table.net_class[row])
+                row += 1
 
     def reaches(self, family: int, prefix_value: int, prefix_bits: int) -> bool:
         """Tell whether any listed address lies within a prefix, whose bits are the low `prefix_bits` of `prefix_value`.
@@ -198,8 +249,8 @@ def _verified(data: memoryview) -> tuple[bytes, dict[str, memoryview]]:
     magic, version, count = layout.PREAMBLE.unpack_from(data)
     if magic != layout.MAGIC:
         raise SnapshotError("snapshot refused: the file does not begin as a Whimbrel snapshot does")
-    if version != layout.VERSION:
-        raise SnapshotError(f"snapshot refused: version {version}, and this Whimbrel reads version {layout.VERSION}")
+    if version not in layout.READABLE:
+        raise SnapshotError(f"snapshot refused: version {version}, and this Whimbrel reads versions 1 and 2")
     length = layout.BODY.unpack_from(data, layout.BODY_AT)[0]
     if length != len(data):
         raise SnapshotError(f"snapshot refused: {len(data)} bytes of {length}; it was cut or torn, publish anew")
@@ -223,6 +274,10 @@ def _sections(data: memoryview, count: int) -> dict[str, memoryview]:
             raise SnapshotError("snapshot refused: two sections of one name, or a name not in ASCII; publish anew")
         sections[name] = data[offset : offset + length]
     return sections
+
+
+def _labels(name: str) -> Labels:
+    return tuple(label.encode("ascii").lower() for label in name.rstrip(".").split("."))
 
 
 def _table(sections: dict[str, memoryview], family: int) -> _Table:
