@@ -12,7 +12,7 @@ from whimbrel.wire.dns import Query, Rcode, Record, Type
 from whimbrel.wire.snapshot import Snapshot, Zone
 from whimbrel.wire.snapshot.names import Labels
 
-_SECONDS_A_DAY = 86_400
+SECONDS_A_DAY = 86_400
 
 
 class Keyless(NamedTuple):
@@ -38,7 +38,7 @@ def looked_at(
         if public:
             return Failure.PUBLIC
         return Failure.MISTYPED if len(quotas.ids) and _is_mistyped(front, zone, snapshot) else None
-    if number == UNKNOWN or not spend(quotas, number, int(now) // _SECONDS_A_DAY):
+    if number == UNKNOWN or not spend(quotas, number, int(now) // SECONDS_A_DAY):
         return Failure.EXCESS
     labels = (*query.labels[: len(front) - 1], *query.labels[len(front) :])
     name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
