@@ -14,6 +14,7 @@ from whimbrel.cli.options import Instant, config_option, data_option, json_optio
 from whimbrel.cli.output import print_json
 from whimbrel.errors import StoreError
 from whimbrel.pipeline.config import Config, load
+from whimbrel.pipeline.places import statistics_path
 
 if TYPE_CHECKING:
     from whimbrel.pipeline.running.supervisor import Running, Tools
@@ -79,7 +80,8 @@ def _once(config: Config, clock: Callable[[], datetime], *, as_json: bool, is_to
 
 
 def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json: bool, is_told: bool) -> "Tools":
-    from whimbrel.nameserver import bind  # noqa: PLC0415 - as above
+    from whimbrel.cli.guarding import guard_arguments  # noqa: PLC0415 - as above
+    from whimbrel.nameserver import bind  # noqa: PLC0415
     from whimbrel.pipeline.running.supervisor import Tools  # noqa: PLC0415
 
     def serve(config: Config, snapshot: Path, descriptors: Sequence[int]) -> Sequence[str]:
@@ -87,6 +89,7 @@ def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json
         level = "warning" if config.log.level == "info" else config.log.level  # it tells of each of many snapshots
         options = ["--snapshot", str(snapshot), "--log-format", config.log.format, "--log-level", level]
         options += [text for each in descriptors for text in ("--fd", str(each))]
+        options += [*guard_arguments(config.serve), "--statistics", str(statistics_path(snapshot))]
         options += ["--now", clock().isoformat()] if is_told else []
         return [sys.executable, "-c", program, "serve", "--supervised", *options]
 

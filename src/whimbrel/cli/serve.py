@@ -1,19 +1,33 @@
 """`whimbrel serve`: answers over DNS."""
 
+import logging
+import os
 from datetime import datetime
 from pathlib import Path
 
 import click
 import msgspec
 
+from whimbrel.cli.guarding import guard_options
 from whimbrel.cli.logs import log_options, set_up
 from whimbrel.cli.options import Instant, data_option, json_option, public_keys
-from whimbrel.cli.serving import Serving, answer, clock_from, endpoints, listen_option, until_told
+from whimbrel.cli.serving import (
+    Serving,
+    answer,
+    clock_from,
+    endpoints,
+    listen_option,
+    statistics_option,
+    until_told,
+)
 from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import Endpoint, strangers
-from whimbrel.nameserver import ServerSettings, adopt
+from whimbrel.nameserver import GuardSettings, ServerSettings, adopt, bind
 from whimbrel.nameserver.current import CurrentSnapshot
-from whimbrel.pipeline.places import snapshot_path
+from whimbrel.nameserver.privileges import become
+from whimbrel.pipeline.places import snapshot_path, statistics_path
+
+_log = logging.getLogger(__name__)
 
 _EPILOG = """\b
 Examples:
@@ -47,6 +61,9 @@ Examples:
 @click.option(
     "--supervised", is_flag=True, help="Print JSON counts each second, and end when standard input does: for `run`."
 )
+@click.option("--user", metavar="NAME", help="Become this user once the sockets are open, where root starts it.")
+@guard_options
+@statistics_option
 @log_options
 @click.option("--now", type=Instant(), help="Let the server's clock begin here: for a list of old mail.")
 @data_option
@@ -57,6 +74,9 @@ def command(
     trusted: tuple[str, ...],
     descriptors: tuple[int, ...],
     supervised: bool,
+    user: str | None,
+    guards: GuardSettings,
+    statistics: Path | None,
     log_format: str,
     log_level: str,
     now: datetime | None,
@@ -65,14 +85,25 @@ def command(
 ) -> None:
     """Answer DNS queries (UDP and TCP) from the snapshot until Ctrl-C, taking up new ones as they are published."""
     set_up(log_format, log_level)
-    settings = ServerSettings(
-        snapshot=snapshot or snapshot_path(data_dir), listen=endpoints(listen), trusted=public_keys(trusted)
-    )
+    path = snapshot or snapshot_path(data_dir)
+    settings = ServerSettings(snapshot=path, listen=endpoints(listen), trusted=public_keys(trusted), guards=guards)
     sockets = adopt(descriptors) if descriptors else None
     if sockets is not None:
         settings = msgspec.structs.replace(settings, listen=tuple(each.endpoint for each in sockets))
+    if user is not None:
+        sockets = sockets or bind(settings.listen)
+        become(user)
+    elif os.geteuid() == 0 and strangers(settings.listen):
+        _log.warning("strangers are answered by root; name a user that may do nothing else: --user NAME")
     _check_demo(settings)
-    serving = Serving(settings=settings, clock=clock_from(now), sockets=sockets, as_json=as_json, supervised=supervised)
+    serving = Serving(
+        settings=settings,
+        clock=clock_from(now),
+        sockets=sockets,
+        as_json=as_json,
+        supervised=supervised,
+        statistics=statistics or statistics_path(path),
+    )
     until_told(lambda stop: answer(serving, stop))
 
 

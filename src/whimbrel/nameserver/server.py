@@ -66,7 +66,9 @@ class _Responder:
         snapshot, now = self._current.snapshot, self._clock()
         response = self._guard.respond(packet, client_at(client), snapshot, now, began // 1_000_000, tcp=tcp)
         if response is not None:
-            self._guard.counts.times[time_place(time.monotonic_ns() - began)] += 1
+            took = time.monotonic_ns() - began
+            self._guard.counts.times[time_place(took)] += 1
+            self._guard.counts.totals[Count.NANOSECONDS] += took
         return response
 
     def unsent(self) -> None:
@@ -120,7 +122,10 @@ class _Tcp:
         writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = str(writer.get_extra_info("peername")[0])
+        peer = writer.get_extra_info("peername")
+        if peer is None:
+            return  # gone before we looked
+        client = str(peer[0])
         while True:
             async with asyncio.timeout(TCP_IDLE_SECONDS):
                 length = int.from_bytes(await reader.readexactly(2), "big")

@@ -1,11 +1,18 @@
 """Which entry covers which, against a search by hand."""
 
 import itertools
+from datetime import UTC, datetime, timedelta
 
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.publishing.exports.conftest import World
 
+from whimbrel.model.listing import Code
+from whimbrel.publishing import Entries
+from whimbrel.publishing.exports import content_of
 from whimbrel.publishing.exports.content import one_by_one
-from whimbrel.publishing.exports.rows import disjoint, nested
+from whimbrel.publishing.exports.rows import carved, disjoint, nested
+from whimbrel.wire.snapshot import Snapshot
 
 
 def test_ranges_do_not_overlap_and_say_what_find_says(world: World) -> None:
@@ -17,7 +24,11 @@ def test_ranges_do_not_overlap_and_say_what_find_says(world: World) -> None:
         for address in world.questions:
             if address.version == family:
                 key = int(address) if family == 4 else int(address) >> 64
-                held = [content.entry(p.reason, p.until) for p in pieces if p.first <= key <= p.last]
+                held = [
+                    content.entry(p.reason, p.until)
+                    for p in pieces
+                    if p.first <= key <= p.last and not content.excludes(p.reason)
+                ]
                 entry = world.find(address)
                 assert held == ([] if entry is None else [entry]) or int(address) >> 24 == 127
 
@@ -27,6 +38,48 @@ def test_neighbours_alike_are_one_range(world: World) -> None:
         pieces = list(disjoint(rows, 32 if family == 4 else 64))
         for first, second in itertools.pairwise(pieces):
             assert first.last + 1 < second.first or first[2:] != second[2:]
+
+
+def test_what_is_left_of_rows_has_no_exclusions_and_says_what_find_says(world: World) -> None:
+    content = world.content
+    for family, rows in content.families:
+        bits = 32 if family == 4 else 64
+        left = list(one_by_one(carved(content, rows, bits)))
+        assert left == sorted(left)
+        assert len(left) >= len(rows.key) or not content.listed(rows.reason).all()
+        for address in world.questions:
+            if address.version == family:
+                key = int(address) if family == 4 else int(address) >> 64
+                covering = [row for row in left if row[0] == key >> (bits - row[1]) << (bits - row[1])]
+                entry = world.find(address)
+                if entry is None or int(address) >> 24 == 127:
+                    assert covering == []
+                else:
+                    assert content.entry(*max(covering, key=lambda row: row[1])[2:]) == entry
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32), st.booleans()), max_size=12),
+)
+def test_every_address_is_carved_as_a_set_of_them_is(targets: list[tuple[int, int, bool]]) -> None:
+    born = datetime(2002, 7, 27, tzinfo=UTC)
+    entries, listed = Entries(), set[int]()
+    distinct = {(low >> (32 - bits) << (32 - bits), bits): excluded for low, bits, excluded in targets}
+    for (low, bits), excluded in sorted(distinct.items(), key=lambda each: each[0][1]):
+        target, inside = f"192.0.2.{low}/{bits}", range(low, low + (1 << (32 - bits)))
+        if excluded:
+            entries.exclude(target)
+            listed.difference_update(inside)
+        else:
+            entries.put(target, Code.NETWORK, born + timedelta(hours=1))
+            listed.update(inside)
+    data = entries.snapshot(zone="bl.example", serial=1, born=born, expires=born + timedelta(hours=2))
+    content = content_of(Snapshot(data), int(born.timestamp()))
+    carried = [
+        range(key & 255, (key & 255) + (1 << (32 - prefix)))
+        for key, prefix, _, _ in one_by_one(carved(content, content.ipv4, 32))
+    ]
+    assert {low for each in carried for low in each} == listed
 
 
 def test_a_row_is_covered_by_the_networks_that_hold_it(world: World) -> None:

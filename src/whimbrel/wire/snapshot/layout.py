@@ -85,7 +85,7 @@ class Entry(NamedTuple):
     def reason(self, target: str) -> str:
         """Return the reason as people read it, of a target as it is written."""
         until = datetime.fromtimestamp(self.until, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return self.text.replace("{address}", target).replace("{until}", until)
+        return self.text.replace("{address}", target).replace("{name}", target).replace("{until}", until)
 
 
 def decisive(entries: Iterable[Entry], now: float, zone: Zone | None) -> Entry | None:
