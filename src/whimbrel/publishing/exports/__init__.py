@@ -11,7 +11,7 @@ of them.
 Three rules hold for all.  The test entries 127.0.0.N go only where the list is asked over DNS: a firewall or an RPZ
 that takes them cuts off its own machine, or every blocklist behind its resolver.  Nothing outlives the snapshot: where
 a format has lifetimes, an entry ends with its listing or with the list, whichever is first.  And memory holds columns
-of numbers, never a text of the whole.
+of numbers, never a text of the whole; only names are held as they are.
 
 Deliberately absent: judgement, and the ledger; what a snapshot does not hold (since when, on what evidence) no export
 has, so that a mirror can export as well.
