@@ -84,8 +84,8 @@ def _options() -> list[Callable[[_Function], _Function]]:
 
 
 def guard_arguments(serve: "Serve") -> Sequence[str]:
-    """Return the command line that says what settings say of the guards, and of who answers."""
-    arguments = ["--workers", str(serve.workers), "--rate-limit", str(serve.rate_limit), "--slip", str(serve.slip)]
+    """Return the command line that says what settings say of the guards."""
+    arguments = ["--rate-limit", str(serve.rate_limit), "--slip", str(serve.slip)]
     listed = (("exempt", serve.exempt or (_NOBODY,)), ("allow", serve.allow), ("deny", serve.deny))
     for name, values in (*listed, ("public", serve.public)):
         arguments += [word for value in values for word in (f"--{name}", value)]

@@ -98,9 +98,9 @@ def command(
     if user is not None:
         sockets = sockets or bind(settings.listen)
         become(user)
-    elif os.geteuid() == 0 and strangers(settings.listen):
-        _log.warning("strangers are answered by root; name a user that may do nothing else: --user NAME")
     _check_demo(settings)
+    if os.geteuid() == 0 and strangers(settings.listen):
+        _log.warning("strangers are answered by root; name a user that may do nothing else: --user NAME")
     serving = Serving(
         settings=settings,
         clock=clock_from(now),
