@@ -91,7 +91,7 @@ def reason_text(address: Address, entry: Entry) -> str:
 
 
 def _apex(type_: int, snapshot: Snapshot) -> _Reply:
-    soa = _soa_data(snapshot.zone, snapshot.serial)
+    soa = soa_data(snapshot.zone, snapshot.serial)
     if type_ in (Type.SOA, Type.ANY):
         return _Reply(Rcode.NOERROR, (Record(None, Type.SOA, lifetimes.APEX_SECONDS, soa),))
     if type_ == Type.NS:
@@ -102,11 +102,12 @@ def _apex(type_: int, snapshot: Snapshot) -> _Reply:
 
 def _negative_soa(snapshot: Snapshot) -> Record:
     zone = snapshot.zone
-    return Record(dns.write_name(zone.name), Type.SOA, lifetimes.NEGATIVE_SECONDS, _soa_data(zone, snapshot.serial))
+    return Record(dns.write_name(zone.name), Type.SOA, lifetimes.NEGATIVE_SECONDS, soa_data(zone, snapshot.serial))
 
 
 @lru_cache(maxsize=16)
-def _soa_data(zone: Zone, serial: int) -> bytes:
+def soa_data(zone: Zone, serial: int) -> bytes:
+    """Return the data of the zone's SOA record (RFC 1035, section 3.3.13)."""
     timers = (
         serial,
         lifetimes.REFRESH_SECONDS,

@@ -11,18 +11,22 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
 from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import Endpoint
+from whimbrel.model.transfer import TransferSettings
 from whimbrel.nameserver.answer import answer
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.wire.snapshot import PublicKey
+
+if TYPE_CHECKING:
+    from whimbrel.nameserver.transfer import Transfers
 
 # RFC 7766, section 6.2.3: "of the order of a few seconds"; BIND waits 30, NSD 120, Knot 10.
 TCP_IDLE_SECONDS = 10.0
@@ -43,12 +47,13 @@ _log = logging.getLogger(__name__)
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the snapshot lies, where to listen, and which keys, if any, are trusted: one of them must have signed.
 
-    All endpoints that say port 0 get the same free one, for UDP and TCP.
+    All endpoints that say port 0 get the same free one, for UDP and TCP.  Without `transfers` nobody gets any.
     """
 
     snapshot: Path
     listen: tuple[Endpoint, ...] = (Endpoint("127.0.0.1", 0), Endpoint("::1", 0))
     trusted: tuple[PublicKey, ...] = ()
+    transfers: TransferSettings | None = None
 
 
 class Counters:
@@ -63,25 +68,45 @@ class Counters:
 
 
 class _Responder:
-    """Answers packets from the snapshot in force, and counts."""
+    """Answers packets from the snapshot in force, and counts; `transfers` has the first say, where there are any."""
 
-    def __init__(self, current: CurrentSnapshot, clock: Callable[[], float], counters: Counters) -> None:
+    def __init__(
+        self,
+        current: CurrentSnapshot,
+        clock: Callable[[], float],
+        counters: Counters,
+        transfers: "Transfers | None" = None,
+    ) -> None:
         self._current = current
         self._clock = clock
         self._counters = counters
+        self._transfers = transfers
 
-    def respond(self, packet: bytes, *, tcp: bool) -> bytes | None:
+    def respond(self, packet: bytes, client: str, *, tcp: bool) -> Iterator[bytes]:
+        """Yield what is sent in answer to a packet: one message, of a transfer many, or none."""
         counters = self._counters
         if tcp:
             counters.tcp += 1
         else:
             counters.udp += 1
-        response = answer(packet, self._current.snapshot, self._clock(), tcp=tcp)
-        if response is None:
+        rcode: int | None = None
+        for message in self._messages(packet, client, tcp=tcp):
+            if rcode is None:
+                rcode = message[3] & 0xF
+                counters.by_rcode[rcode] += 1
+            yield message
+        if rcode is None:
             counters.dropped += 1
-        else:
-            counters.by_rcode[response[3] & 0xF] += 1
-        return response
+
+    def _messages(self, packet: bytes, client: str, *, tcp: bool) -> Iterable[bytes]:
+        def plain() -> bytes | None:
+            return answer(packet, self._current.snapshot, self._clock(), tcp=tcp)
+
+        parts = None if self._transfers is None else self._transfers.respond(packet, client, plain, tcp=tcp)
+        if parts is not None:
+            return parts
+        response = plain()
+        return () if response is None else (response,)
 
 
 class _Udp(asyncio.DatagramProtocol):
@@ -101,8 +126,7 @@ class _Udp(asyncio.DatagramProtocol):
         # Every loop's transport has this method; the abstract class lists it for streams alone.
         if transport.get_write_buffer_size() > _UNSENT_BYTES:  # type: ignore[attr-defined]
             return
-        response = self._responder.respond(data, tcp=False)
-        if response is not None:
+        for response in self._responder.respond(data, addr[0], tcp=False):
             transport.sendto(response, addr)
 
 
@@ -122,17 +146,20 @@ class _Tcp:
         writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = str(writer.get_extra_info("peername")[0])
         while True:
             async with asyncio.timeout(TCP_IDLE_SECONDS):
                 length = int.from_bytes(await reader.readexactly(2), "big")
                 packet = await reader.readexactly(length)
-            response = self._responder.respond(packet, tcp=True)
-            if response is None:
+            is_answered = False
+            for response in self._responder.respond(packet, client, tcp=True):
+                is_answered = True
+                writer.write(len(response).to_bytes(2, "big") + response)
+                async with asyncio.timeout(TCP_IDLE_SECONDS):
+                    await writer.drain()
+                await asyncio.sleep(0)  # a client that sends, or is sent, without end lets the others have their turn
+            if not is_answered:
                 return  # what must not be answered over TCP is no DNS client
-            writer.write(len(response).to_bytes(2, "big") + response)
-            async with asyncio.timeout(TCP_IDLE_SECONDS):
-                await writer.drain()
-            await asyncio.sleep(0)  # a client that sends without end lets the others have their turn
 
     async def end(self) -> None:
         for task in self._connections:
@@ -153,24 +180,37 @@ async def serve(
     """Answer until `stop` is set; `ready` is told the endpoints once all of them answer.
 
     `clock` gives seconds since 1970; `sockets` are used instead of binding `settings.listen`.  Raises SnapshotError
-    where there is no good snapshot to begin with, ConfigError where an endpoint cannot be had.
+    where there is no good snapshot to begin with, ConfigError where an endpoint or the keys of transfers cannot be had.
     """
     counters = counters or Counters()
     current = CurrentSnapshot(settings.snapshot, clock, settings.trusted)
     counters.current = current
-    responder = _Responder(current, clock, counters)
+    transfers = _transfers(settings, current, clock)
+    responder = _Responder(current, clock, counters, transfers)
     sockets = bind(settings.listen) if sockets is None else sockets
     async with AsyncExitStack() as stack:
         endpoints = await _start(stack, sockets, responder)
-        follower = asyncio.create_task(current.follow())
-        stack.push_async_callback(_cancelled, follower)
+        followers = [asyncio.create_task(current.follow())]
+        if transfers is not None:
+            followers.append(asyncio.create_task(transfers.run()))
+        for follower in followers:
+            stack.push_async_callback(_cancelled, follower)
         ready(endpoints)
         stopped = asyncio.create_task(stop.wait())
         stack.push_async_callback(_cancelled, stopped)
-        # The follower ends only by a defect of ours, which must not leave a server that never changes again.
-        await asyncio.wait((stopped, follower), return_when=asyncio.FIRST_COMPLETED)
-        if follower.done():
-            follower.result()
+        # A follower ends only by a defect of ours, which must not leave a server that never changes again.
+        await asyncio.wait((stopped, *followers), return_when=asyncio.FIRST_COMPLETED)
+        for follower in followers:
+            if follower.done():
+                follower.result()
+
+
+def _transfers(settings: ServerSettings, current: CurrentSnapshot, clock: Callable[[], float]) -> "Transfers | None":
+    if settings.transfers is None:
+        return None
+    from whimbrel.nameserver.transfer import Transfers  # noqa: PLC0415 - for those who give transfers
+
+    return Transfers(settings.transfers, current, clock)
 
 
 async def _cancelled(task: asyncio.Task[None] | asyncio.Task[bool]) -> None:
