@@ -11,6 +11,7 @@ from whimbrel.cli.options import Instant, data_option, json_option, public_keys
 from whimbrel.cli.serving import Serving, answer, clock_from, endpoints, listen_option, until_told
 from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import Endpoint, strangers
+from whimbrel.model.transfer import transfer_settings
 from whimbrel.nameserver import ServerSettings, adopt
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.pipeline.places import snapshot_path
@@ -38,6 +39,25 @@ Examples:
     help="Take only lists signed by this key: a line of `whimbrel key export`, or a file of them; may be repeated.",
 )
 @click.option(
+    "--transfer-keys",
+    default="",
+    metavar="FILE",
+    help="The keys that sign zone transfers, a line each: hmac-sha256:name:secret; wants --transfer-to.",
+)
+@click.option(
+    "--transfer-to",
+    "transfer_to",
+    metavar="PREFIX",
+    multiple=True,
+    help="Who may ask for a transfer, with a key: an address or a network; may be repeated.",
+)
+@click.option(
+    "--notify",
+    metavar="[KEY@]ADDRESS[:PORT]",
+    multiple=True,
+    help="A secondary that is told of each new list, signed with KEY; may be repeated.",
+)
+@click.option(
     "--fd",
     "descriptors",
     type=click.IntRange(min=3),
@@ -55,6 +75,9 @@ def command(
     listen: tuple[Endpoint, ...],
     snapshot: Path | None,
     trusted: tuple[str, ...],
+    transfer_keys: str,
+    transfer_to: tuple[str, ...],
+    notify: tuple[str, ...],
     descriptors: tuple[int, ...],
     supervised: bool,
     log_format: str,
@@ -66,7 +89,10 @@ def command(
     """Answer DNS queries (UDP and TCP) from the snapshot until Ctrl-C, taking up new ones as they are published."""
     set_up(log_format, log_level)
     settings = ServerSettings(
-        snapshot=snapshot or snapshot_path(data_dir), listen=endpoints(listen), trusted=public_keys(trusted)
+        snapshot=snapshot or snapshot_path(data_dir),
+        listen=endpoints(listen),
+        trusted=public_keys(trusted),
+        transfers=transfer_settings(transfer_keys, transfer_to, notify),
     )
     sockets = adopt(descriptors) if descriptors else None
     if sockets is not None:

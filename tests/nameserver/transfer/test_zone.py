@@ -92,8 +92,12 @@ def test_test_entries_are_there_in_both_forms_and_localhost_is_not() -> None:
 def test_no_wildcard_lists_localhost(network: str) -> None:
     """Nobody publishes such a network; where it is in a list all the same, it is not 127.0.0.1 that is listed."""
     listed = ip_network(network)
-    columns = ([int(listed[0])], np.uint64), ([listed.prefixlen], np.uint8), ([0], np.uint32), ([2**32], np.int64)
-    rows = Rows(*(np.array(column, kind) for column, kind in columns))
+    rows = Rows(
+        np.array([int(listed[0])], np.uint64),
+        np.array([listed.prefixlen], np.uint8),
+        np.zeros(1, np.uint32),
+        np.full(1, 2**32, np.int64),
+    )
     owner = Zone(name="bl.example", servers=("localhost",), mailbox="hostmaster.bl.example")
     made = encode(
         zone=owner, serial=1, born=1, expires=2**32, reasons=[Reason(9, "{address}")], ipv4=rows, ipv6=no_rows()

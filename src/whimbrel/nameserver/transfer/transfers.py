@@ -120,16 +120,19 @@ class Transfers:
             self._say(query, client, reason)
             return self._refused(query, rcode, seal, tcp=tcp)
         assert seal is not None
-        if query.type == Type.AXFR:
-            return packed(query, zone.whole(snapshot), seal)
-        serial = _serial(packet)
-        if serial is None:
+        serial = None if query.type == Type.AXFR else _serial(packet)
+        if query.type == Type.IXFR and serial is None:
             return self._refused(query, Rcode.FORMERR, seal, tcp=tcp)
-        if not tcp or not is_newer(snapshot.serial, serial):
+        if serial is not None and (not tcp or not is_newer(snapshot.serial, serial)):
             # Over UDP it says: come by TCP (RFC 1995, section 2); to one who has this list, that there is no newer.
             return packed(query, (zone.soa(snapshot, snapshot.serial),), seal)
-        steps = self._history.since(serial)
-        return packed(query, zone.whole(snapshot) if steps is None else zone.changed(snapshot, steps), seal)
+        steps = None if serial is None else self._history.since(serial)
+        if steps is None:
+            _log.info("%s of list %d to %s: whole", Type(query.type).name, snapshot.serial, client)
+            return packed(query, zone.whole(snapshot), seal)
+        names = sum(step.names for step in steps)
+        _log.info("IXFR of list %d to %s: %d names changed since %s", snapshot.serial, client, names, serial)
+        return packed(query, zone.changed(snapshot, steps), seal)
 
     def _reason(self, query: Query, client: str, seal: Seal | None, *, tcp: bool) -> tuple[Rcode, str] | None:
         """Return why a transfer is refused, and the code that says so; None: it is not."""

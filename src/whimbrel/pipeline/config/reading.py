@@ -11,6 +11,7 @@ import msgspec
 
 from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import parse_endpoint
+from whimbrel.model.transfer import transfer_settings
 from whimbrel.pipeline.config.settings import PATHS, TABLES, Config, Publish, meaning_of, variable_of
 
 Origin = Literal["default", "file", "environment", "command line"]
@@ -159,6 +160,8 @@ class _Reading:
         self._try("publish", "zone", lambda: _check_zone(config.publish))
         for text in config.serve.listen:
             self._try("serve", "listen", lambda text=text: parse_endpoint(text))
+        given = (config.serve.transfer_keys, config.serve.transfer_to, config.serve.notify)
+        self._try("serve", "transfer_to", lambda: transfer_settings(*given))
         if config.metrics.listen:
             self._try("metrics", "listen", lambda: parse_endpoint(config.metrics.listen))
 

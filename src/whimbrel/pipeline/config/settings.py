@@ -86,6 +86,15 @@ class Serve(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Where to answer; port 0: a free one; an empty list: nowhere."),
     ] = ("127.0.0.1:5300", "[::1]:5300")
+    transfer_keys: Annotated[
+        str, Meta(description="The file of keys that sign zone transfers; empty: nobody gets any.")
+    ] = ""
+    transfer_to: Annotated[
+        tuple[str, ...], Meta(description="Who may ask for a transfer, with a key: addresses and networks.")
+    ] = ()
+    notify: Annotated[
+        tuple[str, ...], Meta(description="The secondaries that are told of each new list: KEY@ADDRESS:PORT.")
+    ] = ()
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +137,12 @@ TABLES: Final[dict[str, type[msgspec.Struct]]] = {
 }
 
 # Settings that name places: relative ones of a file are taken from its folder.
-PATHS: Final = {"store": ("data",), "watch": ("path",), "publish": ("snapshot", "signing_key")}
+PATHS: Final = {
+    "store": ("data",),
+    "watch": ("path",),
+    "publish": ("snapshot", "signing_key"),
+    "serve": ("transfer_keys",),
+}
 
 
 def variable_of(table: str, key: str) -> str:
