@@ -32,9 +32,9 @@ class Primary:
         keys = data / "transfer.keys"
         keys.write_text(f"hmac-sha256:secondary.example:{SECRET}\n")
         keys.chmod(0o600)
-        options = ["--listen", "127.0.0.1:5300", "--snapshot", data / "list.snapshot", "--now", NOW]
-        options += ["--transfer-keys", keys, "--transfer-to", "127.0.0.1", "--notify", "secondary.example@127.0.0.1"]
-        machine.start(WHIMBREL, "serve", *options, port=5300)
+        serve = (WHIMBREL, "serve", "--listen", "127.0.0.1:5300", "--snapshot", data / "list.snapshot", "--now", NOW)
+        transfers = ("--transfer-keys", keys, "--transfer-to", "127.0.0.1", "--notify", "secondary.example@127.0.0.1")
+        machine.start(*serve, *transfers, port=5300)
 
     def lists(self, host: str) -> None:
         """Publish another list, on which there is a host more."""

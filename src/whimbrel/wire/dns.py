@@ -4,7 +4,7 @@ A query comes in as bytes from anybody, so reading it never raises, looks at eac
 gives either a `Query`, a `Refusal` (what to answer to something that is a query but not a good one), or None for what
 must not be answered at all: scraps, and responses (two servers that answer each other's answers never stop).
 
-Deliberately absent: zone transfers, updates, cookies, signatures, and names of other record types than those sent.
+Deliberately absent: updates, cookies, what signatures mean, and names of other record types than those sent.
 """
 
 import struct
@@ -80,6 +80,7 @@ class Found(NamedTuple):
     owner: tuple[bytes, ...]
     type: int
     class_: int
+    lifetime_seconds: int
     data: slice
 
 
@@ -148,13 +149,13 @@ def records_of(packet: bytes) -> list[Found] | None:
         owner = read_name(packet, at)
         if owner is None or owner[1] + _RECORD_TAIL.size > len(packet):
             return None
-        type_, class_, _, length = _RECORD_TAIL.unpack_from(packet, owner[1])
+        type_, class_, lifetime, length = _RECORD_TAIL.unpack_from(packet, owner[1])
         data = slice(owner[1] + _RECORD_TAIL.size, owner[1] + _RECORD_TAIL.size + length)
         if data.stop > len(packet):
             return None
-        found.append(Found(section, at, owner[0], type_, class_, data))
+        found.append(Found(section, at, owner[0], type_, class_, lifetime, data))
         at = data.stop
-    return found
+    return found if at == len(packet) else None
 
 
 def read_name(packet: bytes, at: int) -> tuple[tuple[bytes, ...], int] | None:

@@ -112,6 +112,9 @@ def seal_of(packet: bytes, keys: Keyring, request_mac: bytes = b"") -> Seal | No
     if not records or records[-1].type != wire.Type.TSIG or records[-1].section != 2:
         return None
     found = records[-1]
+    # Neither is signed, so both are looked at (RFC 8945, section 4.2).
+    if found.class_ != dns.rdataclass.ANY or found.lifetime_seconds:
+        return None
     try:
         name = dns.name.Name([*found.owner, b""])
         length = found.data.stop - found.data.start

@@ -16,7 +16,7 @@ from whimbrel.wire.snapshot.layout import Zone
 # Who ends before this keeps his exact end: three times the five minutes between two snapshots of a busy list.
 NEAR_END_SECONDS = 900
 # Steps in each doubling of the time left, finest first: rounding down takes less than 1/steps of the time left.
-STEPS = (1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
+STEPS = (1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2)
 
 HOST_BITS = {4: 32, 6: 64}
 KEY_TYPE = {4: "<u4", 6: "<u8"}
@@ -131,10 +131,10 @@ def _rounded(hosts: Rows, born: int) -> _Rounded:
     if len(distinct) <= layout.VALUE_CLASSES:
         return _Rounded(hosts.reason, hosts.until, nobody)
     reason = (distinct >> _UNTIL_BITS).astype(np.uint32)
-    left = (distinct & ((1 << _UNTIL_BITS) - 1)) - born
-    near = left <= NEAR_END_SECONDS
+    until = distinct & ((1 << _UNTIL_BITS) - 1)
+    near = until - born <= NEAR_END_SECONDS
     for steps in STEPS:
-        coarse = np.where(near, left, _floored(left, steps)) + born
+        coarse = np.where(near, until, _floored(until, born, steps))
         named = np.unique(_packed(reason[~near], coarse[~near]))
         if len(named) <= layout.VALUE_CLASSES:
             return _Rounded(hosts.reason, coarse[inverse], near[inverse])
@@ -146,11 +146,14 @@ def _rounded(hosts: Rows, born: int) -> _Rounded:
     return _Rounded(hosts.reason, np.where(side, hosts.until, coarse[inverse]), side)
 
 
-def _floored(left: _Numbers, steps: int) -> _Numbers:
-    """Round times left down to `steps` values in each doubling."""
-    octave = np.int64(1) << (np.frexp(left.astype(np.float64))[1] - 1).astype(np.int64)
-    step = np.maximum(octave // steps, 1)
-    rounded: _Numbers = left - (left - octave) % step
+def _floored(until: _Numbers, born: int, steps: int) -> _Numbers:
+    """Round ends down to `steps` values in each doubling of the time left.
+
+    They are whole multiples of a step since 1970, not since the birth: so most ends are the same in the next snapshot,
+    and what changed between the two stays small.
+    """
+    octave = np.int64(1) << (np.frexp((until - born).astype(np.float64))[1] - 1).astype(np.int64)
+    rounded: _Numbers = until - until % np.maximum(octave // steps, 1)
     return rounded
 
 
