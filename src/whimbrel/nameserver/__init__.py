@@ -4,7 +4,7 @@ It needs a snapshot file and nothing else: no database, no message, no analysis.
 other zones, dynamic updates, and any judgement of its own; what is listed was decided before the snapshot was cut.
 
 Read `answer.py` first (the whole behaviour, a pure function of packet, snapshot and time), then `names.py` (what a name
-means), `current.py` (taking up a new snapshot) and `server.py` (sockets).
+means), `current.py` (taking up a new snapshot) and `server.py` (sockets).  `transfer/` gives copies of the zone away.
 """
 
 from whimbrel.model.endpoint import Endpoint

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import dns.rdatatype
 import dns.tsig
 import pytest
 from tests.listed import listing
+from tests.nameserver.test_fuzz import mutated
 from tests.nameserver.test_server import PATIENCE_SECONDS, serving
 from tests.nameserver.transfer.asking import OTHERS, SECRET, question, read
 from tests.nameserver.transfer.copies import Zone, changed, zone_of
@@ -243,3 +245,20 @@ def test_keys_that_cannot_be_had_are_one_line(primary: Primary) -> None:
     primary.keys.unlink()
     with pytest.raises(ConfigError, match=r"cannot be read .*check the path"):
         read_keys(settings)
+
+
+def test_any_damaged_question_gets_an_answer_or_is_left_to_others(primary: Primary) -> None:
+    settings = transfer_settings(str(primary.keys), LOCAL, ())
+    assert settings is not None
+    made = transfers.Transfers(settings, CurrentSnapshot(primary.path, lambda: NOW), lambda: NOW)
+    chance = random.Random(1995)
+    seeds = [question(type_, serial=7, edns=True).to_wire() for type_ in ("IXFR", "AXFR", "SOA")]
+    answered = 0
+    for _ in range(3_000):
+        packet = mutated(chance.choice(seeds), chance)
+        for message in made.respond(packet, "127.0.0.1", lambda: None, tcp=chance.random() < 0.5) or ():
+            answered += 1
+            assert message[:2] == packet[:2]
+            assert message[2] & 0x80
+            dns.message.from_wire(message, keyring=False, one_rr_per_rrset=True)
+    assert answered > 500

@@ -71,7 +71,7 @@ class Transfers:
         self._clock = clock
         # Both change together, when the difference is known: whoever asks meanwhile is up to date.
         self._snapshot = current.snapshot
-        self._history = History(self._snapshot)
+        self._history: History | None = None
         self._notifiers = [Notifier(secondary, self._keys) for secondary in settings.notify]
         self._said: dict[tuple[str, str], float] = {}
 
@@ -81,6 +81,8 @@ class Transfers:
             for notifier in self._notifiers:
                 group.create_task(notifier.run())
             self._tell()
+            # In threads: ten million entries take seconds, in which queries are answered.
+            self._history = await asyncio.to_thread(History, self._snapshot)
             while True:
                 await asyncio.sleep(POLL_SECONDS)
                 if self._current.snapshot is not self._snapshot:
@@ -126,7 +128,7 @@ class Transfers:
         if serial is not None and (not tcp or not is_newer(snapshot.serial, serial)):
             # Over UDP it says: come by TCP (RFC 1995, section 2); to one who has this list, that there is no newer.
             return packed(query, (zone.soa(snapshot, snapshot.serial),), seal)
-        steps = None if serial is None else self._history.since(serial)
+        steps = None if serial is None or self._history is None else self._history.since(serial)
         if steps is None:
             _log.info("%s of list %d to %s: whole", Type(query.type).name, snapshot.serial, client)
             return packed(query, zone.whole(snapshot), seal)
