@@ -23,6 +23,7 @@ from whimbrel.cli.serving import (
 )
 from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import Endpoint, strangers
+from whimbrel.model.transfer import transfer_settings
 from whimbrel.nameserver import GuardSettings, ServerSettings, adopt, bind
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.nameserver.privileges import become
@@ -53,6 +54,25 @@ Examples:
     help="Take only lists signed by this key: a line of `whimbrel key export`, or a file of them; may be repeated.",
 )
 @click.option(
+    "--transfer-keys",
+    default="",
+    metavar="FILE",
+    help="The keys that sign zone transfers, a line each: hmac-sha256:name:secret; wants --transfer-to.",
+)
+@click.option(
+    "--transfer-to",
+    "transfer_to",
+    metavar="PREFIX",
+    multiple=True,
+    help="Who may ask for a transfer, with a key: an address or a network; may be repeated.",
+)
+@click.option(
+    "--notify",
+    metavar="[KEY@]ADDRESS[:PORT]",
+    multiple=True,
+    help="A secondary that is told of each new list, signed with KEY; may be repeated.",
+)
+@click.option(
     "--fd",
     "descriptors",
     type=click.IntRange(min=3),
@@ -74,6 +94,9 @@ def command(
     listen: tuple[Endpoint, ...],
     snapshot: Path | None,
     trusted: tuple[str, ...],
+    transfer_keys: str,
+    transfer_to: tuple[str, ...],
+    notify: tuple[str, ...],
     descriptors: tuple[int, ...],
     supervised: bool,
     user: str | None,
@@ -90,7 +113,12 @@ def command(
     set_up(log_format, log_level)
     path = snapshot or snapshot_path(data_dir)
     settings = ServerSettings(
-        snapshot=path, listen=endpoints(listen), trusted=public_keys(trusted), guards=guards, workers=workers
+        snapshot=path,
+        listen=endpoints(listen),
+        trusted=public_keys(trusted),
+        guards=guards,
+        workers=workers,
+        transfers=transfer_settings(transfer_keys, transfer_to, notify),
     )
     sockets = adopt(descriptors) if descriptors else None
     if sockets is not None:

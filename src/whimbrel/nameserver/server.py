@@ -8,16 +8,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from whimbrel.errors import WhimbrelError
 from whimbrel.model.endpoint import Endpoint
+from whimbrel.model.transfer import TransferSettings
 from whimbrel.nameserver.counters import Counters
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.nameserver.guards.client import client_at
@@ -27,6 +28,9 @@ from whimbrel.nameserver.guards.settings import GuardSettings
 from whimbrel.nameserver.sockets import MAX_TCP_CONNECTIONS, Bound, bind, more_sockets
 from whimbrel.nameserver.workers import Workers
 from whimbrel.wire.snapshot import PublicKey
+
+if TYPE_CHECKING:
+    from whimbrel.nameserver.transfer import Transfers
 
 # RFC 7766, section 6.2.3: "of the order of a few seconds"; BIND waits 30, NSD 120, Knot 10.
 TCP_IDLE_SECONDS = 10.0
@@ -42,7 +46,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the snapshot lies, where to listen, which keys, if any, are trusted (one must have signed), and the guards.
 
     All endpoints that say port 0 get the same free one, for UDP and TCP.  `workers` is the number of threads that
-    answer UDP on each endpoint with the compiled answer; 0: the reference answers everything.
+    answer UDP on each endpoint with the compiled answer; 0: the reference answers everything.  Without `transfers`
+    nobody gets any.
     """
 
     snapshot: Path
@@ -50,18 +55,38 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     trusted: tuple[PublicKey, ...] = ()
     guards: GuardSettings = GuardSettings()
     workers: int = 0
+    transfers: TransferSettings | None = None
 
 
 class _Responder:
-    """Answers packets from the snapshot in force, under guard."""
+    """Answers packets from the snapshot in force, under guard; `transfers` has the first say, where there are any."""
 
-    def __init__(self, current: CurrentSnapshot, clock: Callable[[], float], guard: Guard) -> None:
+    def __init__(
+        self,
+        current: CurrentSnapshot,
+        clock: Callable[[], float],
+        guard: Guard,
+        transfers: "Transfers | None" = None,
+    ) -> None:
         self._current = current
         self._clock = clock
         self._guard = guard
+        self._transfers = transfers
         self.workers: Workers | None = None
 
-    def respond(self, packet: bytes, client: str, *, tcp: bool) -> bytes | None:
+    def respond(self, packet: bytes, client: str, *, tcp: bool) -> Iterable[bytes]:
+        """Return what is sent in answer to a packet: one message, of a transfer many, or none."""
+
+        def plain() -> bytes | None:
+            return self._plain(packet, client, tcp=tcp)
+
+        parts = None if self._transfers is None else self._transfers.respond(packet, client, plain, tcp=tcp)
+        if parts is not None:
+            return parts
+        response = plain()
+        return () if response is None else (response,)
+
+    def _plain(self, packet: bytes, client: str, *, tcp: bool) -> bytes | None:
         began = time.monotonic_ns()
         snapshot, now = self._current.snapshot, self._clock()
         response = self._guard.respond(packet, client_at(client), snapshot, now, began // 1_000_000, tcp=tcp)
@@ -101,8 +126,7 @@ class _Udp(asyncio.DatagramProtocol):
         if transport.get_write_buffer_size() > _UNSENT_BYTES:  # type: ignore[attr-defined]
             self._responder.unsent()
             return
-        response = self._responder.respond(data, addr[0], tcp=False)
-        if response is not None:
+        for response in self._responder.respond(data, addr[0], tcp=False):
             transport.sendto(response, addr)
 
 
@@ -130,13 +154,15 @@ class _Tcp:
             async with asyncio.timeout(TCP_IDLE_SECONDS):
                 length = int.from_bytes(await reader.readexactly(2), "big")
                 packet = await reader.readexactly(length)
-            response = self._responder.respond(packet, client, tcp=True)
-            if response is None:
+            is_answered = False
+            for response in self._responder.respond(packet, client, tcp=True):
+                is_answered = True
+                writer.write(len(response).to_bytes(2, "big") + response)
+                async with asyncio.timeout(TCP_IDLE_SECONDS):
+                    await writer.drain()
+                await asyncio.sleep(0)  # a client that sends, or is sent, without end lets the others have their turn
+            if not is_answered:
                 return  # what must not be answered over TCP is no DNS client
-            writer.write(len(response).to_bytes(2, "big") + response)
-            async with asyncio.timeout(TCP_IDLE_SECONDS):
-                await writer.drain()
-            await asyncio.sleep(0)  # a client that sends without end lets the others have their turn
 
     async def end(self) -> None:
         for task in self._connections:
@@ -157,13 +183,15 @@ async def serve(
     """Answer until `stop` is set; `ready` is told the endpoints once all of them answer.
 
     `clock` gives seconds since 1970; `sockets` are used instead of binding `settings.listen`.  Raises SnapshotError
-    where there is no good snapshot to begin with, ConfigError where an endpoint or a file of the guards cannot be had.
+    where there is no good snapshot to begin with, ConfigError where an endpoint, a file of the guards or the keys of
+    transfers cannot be had.
     """
     counters = counters or Counters()
     current = CurrentSnapshot(settings.snapshot, clock, settings.trusted)
     counters.current = current
     counters.guard = guard = Guard(settings.guards, counters.counts)
-    responder = _Responder(current, clock, guard)
+    transfers = _transfers(settings, current, clock)
+    responder = _Responder(current, clock, guard, transfers)
     sockets = bind(settings.listen) if sockets is None else sockets
     async with AsyncExitStack() as stack:
         endpoints, transports = await _start(stack, sockets, responder)
@@ -175,23 +203,32 @@ async def serve(
                 _take_over(stack, workers, sockets, transports, count=settings.workers, counters=counters)
             )
             stack.push_async_callback(_cancelled, compiling)
-        follower = asyncio.create_task(current.follow())
-        tending = asyncio.create_task(responder.tend())
+        followers = [asyncio.create_task(current.follow()), asyncio.create_task(responder.tend())]
+        if transfers is not None:
+            followers.append(asyncio.create_task(transfers.run()))
         ready(endpoints)
         stopped = asyncio.create_task(stop.wait())
         failed = asyncio.create_task(workers.failed.wait())
-        for task in (follower, tending, stopped, failed):
+        for task in (*followers, stopped, failed):
             stack.push_async_callback(_cancelled, task)
         # The others end only by a defect of ours, which must not leave a server that never changes again.
-        await asyncio.wait((stopped, follower, tending, failed), return_when=asyncio.FIRST_COMPLETED)
-        for task in (follower, tending):
-            if task.done():
-                task.result()
+        await asyncio.wait((stopped, failed, *followers), return_when=asyncio.FIRST_COMPLETED)
+        for follower in followers:
+            if follower.done():
+                follower.result()
         if failed.done():
             raise WhimbrelError("a thread that answers queries has ended; this is a defect of ours, the log says more")
 
 
-async def _cancelled(task: asyncio.Task[None] | asyncio.Task[bool]) -> None:
+def _transfers(settings: ServerSettings, current: CurrentSnapshot, clock: Callable[[], float]) -> "Transfers | None":
+    if settings.transfers is None:
+        return None
+    from whimbrel.nameserver.transfer import Transfers  # noqa: PLC0415 - for those who give transfers
+
+    return Transfers(settings.transfers, current, clock)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await task

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from whimbrel.nameserver.current import CurrentSnapshot
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from whimbrel.nameserver.fast.search import Lists
 
 # How a packet that was handed on is answered: the packet, the host that sent it.
-Respond = Callable[[bytes, str], bytes | None]
+Respond = Callable[[bytes, str], Iterable[bytes]]
 
 _log = logging.getLogger(__name__)
 
@@ -137,8 +137,7 @@ class Workers:
 
     def _answer_one(self, packet: bytes, name: bytes, ours: socket.socket) -> None:
         host, address = _address_in(name)
-        response = self._respond(packet, host)
-        if response is not None:
+        for response in self._respond(packet, host):
             try:
                 ours.sendto(response, address)
             except OSError:  # no room, no route: lost, as on any network

@@ -23,7 +23,7 @@ _NAME_BYTES = 28  # struct sockaddr_in6
 _IDLE_MILLISECONDS = 50  # how long a change can wait where no query comes
 _MSG_DONTWAIT = 0x40
 _POLLIN = 1
-_UNSENT = int(Count.UNSENT)
+_UNSENT, _NANOSECONDS = int(Count.UNSENT), int(Count.NANOSECONDS)
 
 # struct mmsghdr, iovec, pollfd, timespec of 64-bit Linux (recvmmsg(2), poll(2), clock_gettime(2)).
 _MESSAGE = np.dtype(
@@ -165,6 +165,7 @@ def _serve(
         send_all(descriptor, addresses[1], given, guards.totals)
         took = nanoseconds_now(_MONOTONIC, clock, addresses[3]) - began
         guards.times[time_place(took)] += given
+        guards.totals[_NANOSECONDS] += took * given
         if left > 0:
             return left
     return 0

@@ -12,6 +12,7 @@ import msgspec
 
 from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import parse_endpoint
+from whimbrel.model.transfer import transfer_settings
 from whimbrel.pipeline.config.settings import PATHS, TABLES, Config, Publish, meaning_of, variable_of
 
 Origin = Literal["default", "file", "environment", "command line"]
@@ -162,6 +163,8 @@ class _Reading:
             self._try("serve", "listen", lambda text=text: parse_endpoint(text))
         for key in ("exempt", "allow", "deny", "public"):
             self._try("serve", key, lambda key=key: _check_networks(getattr(config.serve, key)))
+        given = (config.serve.transfer_keys, config.serve.transfer_to, config.serve.notify)
+        self._try("serve", "transfer_to", lambda: transfer_settings(*given))
         if config.metrics.listen:
             self._try("metrics", "listen", lambda: parse_endpoint(config.metrics.listen))
 

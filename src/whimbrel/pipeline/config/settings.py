@@ -120,6 +120,15 @@ class Serve(msgspec.Struct, frozen=True, kw_only=True):
     cookie_secrets: Annotated[
         str, Meta(description="The file of secrets that servers share; empty: one of its own, changed daily.")
     ] = ""
+    transfer_keys: Annotated[
+        str, Meta(description="The file of keys that sign zone transfers; empty: nobody gets any.")
+    ] = ""
+    transfer_to: Annotated[
+        tuple[str, ...], Meta(description="Who may ask for a transfer, with a key: addresses and networks.")
+    ] = ()
+    notify: Annotated[
+        tuple[str, ...], Meta(description="The secondaries that are told of each new list: KEY@ADDRESS:PORT.")
+    ] = ()
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +175,7 @@ PATHS: Final = {
     "store": ("data",),
     "watch": ("path",),
     "publish": ("snapshot", "signing_key"),
-    "serve": ("subscribers", "cookie_secrets"),
+    "serve": ("subscribers", "cookie_secrets", "transfer_keys"),
 }
 
 
