@@ -19,6 +19,7 @@ from whimbrel.cli.serving import (
     listen_option,
     statistics_option,
     until_told,
+    workers_option,
 )
 from whimbrel.errors import SnapshotError, UpstreamError
 from whimbrel.model.endpoint import Endpoint, strangers
@@ -66,6 +67,7 @@ _log = logging.getLogger(__name__)
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to keep the list [list.snapshot in the store, which needs nothing else].",
 )
+@workers_option
 @guard_options
 @statistics_option
 @log_options
@@ -81,6 +83,7 @@ def command(
     snapshot: Path | None,
     guards: GuardSettings,
     statistics: Path | None,
+    workers: int,
     log_format: str,
     log_level: str,
     now: datetime | None,
@@ -95,7 +98,7 @@ def command(
     keys, clock = public_keys(trusted), clock_from(now)
     path = snapshot or snapshot_path(data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
-    settings = ServerSettings(snapshot=path, listen=endpoints(listen), trusted=keys, guards=guards)
+    settings = ServerSettings(snapshot=path, listen=endpoints(listen), trusted=keys, guards=guards, workers=workers)
     mirror = Mirror(source_of(source), path, keys, clock, takes_demo=no_serve or not strangers(settings.listen))
     _first_look(mirror)
 

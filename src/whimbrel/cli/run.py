@@ -89,6 +89,7 @@ def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json
         level = "warning" if config.log.level == "info" else config.log.level  # it tells of each of many snapshots
         options = ["--snapshot", str(snapshot), "--log-format", config.log.format, "--log-level", level]
         options += [text for each in descriptors for text in ("--fd", str(each))]
+        options += ["--workers", str(config.serve.workers)]
         options += [*guard_arguments(config.serve), "--statistics", str(statistics_path(snapshot))]
         options += ["--now", clock().isoformat()] if is_told else []
         return [sys.executable, "-c", program, "serve", "--supervised", *options]

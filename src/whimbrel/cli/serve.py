@@ -19,6 +19,7 @@ from whimbrel.cli.serving import (
     listen_option,
     statistics_option,
     until_told,
+    workers_option,
 )
 from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import Endpoint, strangers
@@ -62,6 +63,7 @@ Examples:
     "--supervised", is_flag=True, help="Print JSON counts each second, and end when standard input does: for `run`."
 )
 @click.option("--user", metavar="NAME", help="Become this user once the sockets are open, where root starts it.")
+@workers_option
 @guard_options
 @statistics_option
 @log_options
@@ -77,6 +79,7 @@ def command(
     user: str | None,
     guards: GuardSettings,
     statistics: Path | None,
+    workers: int,
     log_format: str,
     log_level: str,
     now: datetime | None,
@@ -86,16 +89,18 @@ def command(
     """Answer DNS queries (UDP and TCP) from the snapshot until Ctrl-C, taking up new ones as they are published."""
     set_up(log_format, log_level)
     path = snapshot or snapshot_path(data_dir)
-    settings = ServerSettings(snapshot=path, listen=endpoints(listen), trusted=public_keys(trusted), guards=guards)
+    settings = ServerSettings(
+        snapshot=path, listen=endpoints(listen), trusted=public_keys(trusted), guards=guards, workers=workers
+    )
     sockets = adopt(descriptors) if descriptors else None
     if sockets is not None:
         settings = msgspec.structs.replace(settings, listen=tuple(each.endpoint for each in sockets))
     if user is not None:
         sockets = sockets or bind(settings.listen)
         become(user)
-    elif os.geteuid() == 0 and strangers(settings.listen):
-        _log.warning("strangers are answered by root; name a user that may do nothing else: --user NAME")
     _check_demo(settings)
+    if os.geteuid() == 0 and strangers(settings.listen):
+        _log.warning("strangers are answered by root; name a user that may do nothing else: --user NAME")
     serving = Serving(
         settings=settings,
         clock=clock_from(now),

@@ -62,6 +62,19 @@ def statistics_option(function: _Function) -> _Function:
     )(function)
 
 
+def workers_option(function: _Function) -> _Function:
+    """Add `--workers N`: how many threads answer."""
+    return click.option(
+        "--workers",
+        metavar="N",
+        type=click.IntRange(min=0, max=256),
+        default=1,
+        show_default=True,
+        envvar="WHIMBREL_SERVE_WORKERS",
+        help="Threads that answer UDP on each endpoint, compiled: as many as it has cores; 0: none, all in Python.",
+    )(function)
+
+
 def endpoints(listen: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     """Return where to answer: as told, or on loopback."""
     return listen or _DEFAULT

@@ -32,7 +32,7 @@ _EXCLUDED_PLACE = 2 * len(_CODES)
 
 _Row = tuple[int, int, int, int]  # key, prefix length, reason, until
 _NameRow = tuple[bytes, bool, int, int]  # name in wire form, whether all beneath is meant, reason, until
-_Key = tuple[str, bool]  # target or name, and whether it is excluded (of names: whether all beneath is meant)
+_Key = tuple[str, bool]  # target, and whether it is excluded
 
 
 class Entries:

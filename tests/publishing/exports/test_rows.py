@@ -46,6 +46,7 @@ def test_what_is_left_of_rows_has_no_exclusions_and_says_what_find_says(world: W
         bits = 32 if family == 4 else 64
         left = list(one_by_one(carved(content, rows, bits)))
         assert left == sorted(left)
+        assert len({row[:2] for row in left}) == len(left)
         assert len(left) >= len(rows.key) or not content.listed(rows.reason).all()
         for address in world.questions:
             if address.version == family:
@@ -59,27 +60,30 @@ def test_what_is_left_of_rows_has_no_exclusions_and_says_what_find_says(world: W
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32), st.booleans()), max_size=12),
+    st.lists(
+        st.tuples(st.integers(0, 255), st.integers(24, 32), st.sampled_from([None, Code.NETWORK, Code.INFECTED])),
+        max_size=12,
+    ),
 )
-def test_every_address_is_carved_as_a_set_of_them_is(targets: list[tuple[int, int, bool]]) -> None:
+def test_addresses_are_carved_as_a_table_of_them_is(targets: list[tuple[int, int, Code | None]]) -> None:
     born = datetime(2002, 7, 27, tzinfo=UTC)
-    entries, listed = Entries(), set[int]()
-    distinct = {(low >> (32 - bits) << (32 - bits), bits): excluded for low, bits, excluded in targets}
-    for (low, bits), excluded in sorted(distinct.items(), key=lambda each: each[0][1]):
-        target, inside = f"192.0.2.{low}/{bits}", range(low, low + (1 << (32 - bits)))
-        if excluded:
+    entries, listed = Entries(), dict[int, Code | None]()
+    distinct = {(low >> (32 - bits) << (32 - bits), bits): code for low, bits, code in targets}
+    for (low, bits), code in sorted(distinct.items(), key=lambda each: each[0][1]):
+        target = f"192.0.2.{low}/{bits}"
+        if code is None:
             entries.exclude(target)
-            listed.difference_update(inside)
         else:
-            entries.put(target, Code.NETWORK, born + timedelta(hours=1))
-            listed.update(inside)
+            entries.put(target, code, born + timedelta(hours=1))
+        listed |= dict.fromkeys(range(low, low + (1 << (32 - bits))), code)
     data = entries.snapshot(zone="bl.example", serial=1, born=born, expires=born + timedelta(hours=2))
     content = content_of(Snapshot(data), int(born.timestamp()))
-    carried = [
-        range(key & 255, (key & 255) + (1 << (32 - prefix)))
-        for key, prefix, _, _ in one_by_one(carved(content, content.ipv4, 32))
-    ]
-    assert {low for each in carried for low in each} == listed
+    found, rows = dict[int, Code | None](), list(one_by_one(carved(content, content.ipv4, 32)))
+    for key, prefix, reason, _ in sorted(rows, key=lambda row: row[1]):
+        low, has = key & 255, Code(content.reasons[reason].code)
+        found |= dict.fromkeys(range(low, low + (1 << (32 - prefix))), has)
+    assert found == {low: code for low, code in listed.items() if code is not None}
+    assert len({row[:2] for row in rows}) == len(rows)
 
 
 def test_a_row_is_covered_by_the_networks_that_hold_it(world: World) -> None:

@@ -86,6 +86,14 @@ class Serve(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Where to answer; port 0: a free one; an empty list: nowhere."),
     ] = ("127.0.0.1:5300", "[::1]:5300")
+    workers: Annotated[
+        int,
+        Meta(
+            description="Threads that answer UDP on each endpoint, compiled: as many as it has cores; 0: none.",
+            ge=0,
+            le=256,
+        ),
+    ] = 1
     rate_limit: Annotated[
         int,
         Meta(

@@ -57,15 +57,19 @@ def disjoint(rows: Rows, bits: int) -> Iterator[Range]:
 def carved(content: Content, rows: Rows, bits: int) -> Rows:
     """Return rows for readers who know no exclusions: those that are listed, without what is excluded from them.
 
-    A network that something is excluded from comes as the networks that are left of it, the others as they are.
+    A network that something is excluded from comes as the networks that are left of it when all that is narrower has
+    been taken out, so that no two rows are of one target; the others come as they are.
     """
     if content.listed(rows.reason).all():
         return rows
     holes: dict[Row, list[Row]] = {}
     for row, covering in nested(rows, bits):
         if content.excludes(row[2]):
-            for outer in covering:
-                holes.setdefault(outer, []).append(row)
+            holes |= {outer: [] for outer in covering}
+    for row, covering in nested(rows, bits):
+        for outer in covering:
+            if outer in holes:
+                holes[outer].append(row)
     left = [
         (key, prefix, row[2], row[3])
         for row in one_by_one(rows)

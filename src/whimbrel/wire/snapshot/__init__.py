@@ -96,7 +96,7 @@ are found with probability 1 - 2^-128, at 18 GB/s here (30 MB in 1.7 ms) against
 processor instructions.
 
 `view.py` reads (names: `names.py`), `signature.py` verifies, `encoder.py` writes (names: `nametable.py`), `decoder.py`
-gives the columns back (these need NumPy, which a name server does not), `layout.py` is what they share.
+gives the columns back (these need NumPy), `layout.py` is what they share.
 """
 
 from whimbrel.wire.snapshot.layout import Entry, Zone, is_newer

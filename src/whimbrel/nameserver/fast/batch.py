@@ -1,0 +1,131 @@
+"""A batch of queries at once: the same answer as one by one, with the waiting for memory done together.
+
+At ten million entries a search waits for memory some four times.  One by one these waits add up; here every search of
+the batch makes its first step, then every one its second: the processor has the memory of many under way at a time.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from whimbrel.nameserver.fast.answer import reply, without_address
+from whimbrel.nameserver.fast.insides import inlined, signed, unsigned
+from whimbrel.nameserver.fast.question import asked
+from whimbrel.nameserver.fast.search import ABSENT, Array, Lists, ipv4_block, ipv4_class, ipv6_class
+
+
+class Searches(NamedTuple):
+    """What is known of each packet of a batch, and of each search under way for one."""
+
+    key: Array
+    zone: Array
+    end: Array
+    number: Array
+    which: Array  # the packet that a search is for
+    row: Array
+    left: Array
+
+
+def searches(size: int) -> Searches:
+    """Return the arrays for a batch of a size."""
+    return Searches(
+        key=np.zeros(size, np.uint64),
+        zone=np.zeros(size, np.int64),
+        end=np.zeros(size, np.int64),
+        number=np.zeros(size, np.int64),
+        which=np.zeros(size, np.int64),
+        row=np.zeros(size, np.int64),
+        left=np.zeros(size, np.int64),
+    )
+
+
+@inlined
+def halve(keys: Array, under_way: Searches, count: int, lower: int) -> None:
+    """Bring the first `count` searches, step by step together, to the last key that is not above the wanted one."""
+    longest = 0
+    for place in range(count):
+        longest = max(longest, under_way.left[place])
+    while longest > 1:
+        for place in range(count):
+            row, half = under_way.row[place], under_way.left[place] >> 1
+            wanted = under_way.key[under_way.which[place]] & lower
+            under_way.row[place] = row + half * signed(keys[unsigned(row + half)] <= wanted)
+            under_way.left[place] -= half
+        longest -= longest >> 1
+
+
+@inlined
+def search_all(keys: Array, under_way: Searches, count: int, lower: int) -> None:
+    """End the first `count` searches with the row of what is wanted (its `lower` bits), or ABSENT.
+
+    Each begins at its `row`, with `left` keys to look at.
+    """
+    for place in range(count):
+        if under_way.left[place] == 0:
+            under_way.row[place] = 0  # any that is there: it is read, and not looked at
+    if len(keys) > 0:
+        halve(keys, under_way, count, lower)
+    for place in range(count):
+        wanted = under_way.key[under_way.which[place]] & lower
+        if under_way.left[place] == 0 or keys[unsigned(under_way.row[place])] != wanted:
+            under_way.row[place] = ABSENT
+
+
+@inlined
+def ask_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searches) -> tuple[int, int]:
+    """Read the packets; return how many of them ask for IPv4 addresses (the first of `which`) and IPv6 (the last)."""
+    ipv4, ipv6 = 0, 0
+    for place in range(count):
+        family, key, zone, end = asked(rows[place], sizes[place], lists, False)
+        under_way.key[place], under_way.zone[place], under_way.end[place] = key, zone, end
+        if family == 4:
+            under_way.which[ipv4] = place
+            ipv4 += 1
+        elif family == 6:
+            ipv6 += 1
+            under_way.which[-ipv6] = place
+        else:
+            under_way.number[place] = without_address(family)
+    return ipv4, ipv6
+
+
+@inlined
+def find_ipv4(lists: Lists, under_way: Searches, count: int, now: int) -> None:
+    """Find the classes of the IPv4 addresses."""
+    for place in range(count):
+        under_way.row[place], under_way.left[place] = ipv4_block(lists, signed(under_way.key[under_way.which[place]]))
+    search_all(lists.suffix, under_way, count, unsigned(0xFFFF))
+    for place in range(count):
+        which = under_way.which[place]
+        address = signed(under_way.key[which])
+        under_way.number[which] = ipv4_class(lists, under_way.zone[which], address, under_way.row[place], now, False)
+
+
+@inlined
+def find_ipv6(lists: Lists, under_way: Searches, count: int, now: int) -> None:
+    """Find the classes of the IPv6 addresses."""
+    for place in range(count):
+        under_way.which[place] = under_way.which[-1 - place]
+        under_way.row[place], under_way.left[place] = 0, len(lists.key)
+    search_all(lists.key, under_way, count, ~unsigned(0))
+    for place in range(count):
+        which = under_way.which[place]
+        zone, key = under_way.zone[which], under_way.key[which]
+        under_way.number[which] = ipv6_class(lists, zone, key, under_way.row[place], now, False)
+
+
+@inlined
+def find_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searches, now: int) -> None:
+    """Find what the first `count` packets ask about: `zone`, `number` and `end` of each."""
+    ipv4, ipv6 = ask_all(rows, sizes, count, lists, under_way)
+    find_ipv4(lists, under_way, ipv4, now)
+    find_ipv6(lists, under_way, ipv6, now)
+
+
+@inlined
+def answer_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searches, now: int, soon: int) -> None:
+    """Write the answers to the first `count` packets over them, and their lengths over `sizes` (or HANDED_ON)."""
+    find_all(rows, sizes, count, lists, under_way, now)
+    for place in range(count):
+        zone, number, end = under_way.zone[place], under_way.number[place], under_way.end[place]
+        sizes[place] = reply(rows[place], sizes[place], lists, zone, number, end, soon)

@@ -1,0 +1,183 @@
+"""What a query asks about: an address in the zone, a name there that cannot be listed, or a name elsewhere.
+
+How to write such functions: `search.py`.
+"""
+
+from whimbrel.nameserver.fast.insides import inlined, unsigned
+from whimbrel.nameserver.fast.packet import HEADER_BYTES, PACKET_BYTES, TAIL_BYTES, byte, pair
+from whimbrel.nameserver.fast.search import ABOVE_ZONE, ABSENT, ANY_ROW, HAS_NAMES, NAME_ROW, Array, Lists, read
+from whimbrel.wire.dns import MAX_LABEL_BYTES, MAX_NAME_BYTES
+
+# What is asked about, beside the families 4 and 6.
+ODD, UNLISTABLE, ELSEWHERE = 0, 1, 2
+
+_IPV6_NAME_BYTES = 64
+_AT_BITS = 32  # an offset above an address, in one number
+_MAPPED = 0xFFFF  # ::ffff:0:0/96 is IPv4 (RFC 4291, section 2.5.5.2)
+_MOST_LABELS = 127  # of a name of 255 bytes
+_OCTET_LETTERS = 3  # more is no octet and no hexadecimal digit
+
+
+@inlined
+def is_zone(packet: Array, at: int, lists: Lists, zone: int) -> bool:
+    """Tell whether a zone's name, in letters of any size, stands at an offset."""
+    different = 0
+    for place in range(lists.name_bytes[zone]):
+        letter = NAME_ROW * zone + (place & 0xFF)
+        different |= (byte(packet, at + place) ^ read(lists.name, letter, ANY_ROW)) & read(lists.care, letter, ANY_ROW)
+    return different == 0
+
+
+@inlined
+def zone_at(packet: Array, at: int, lists: Lists) -> int:
+    """Return the zone whose name stands at an offset, or ABSENT."""
+    for zone in range(lists.zones):
+        if is_zone(packet, at, lists, zone):
+            return zone
+    return ABSENT
+
+
+@inlined
+def ipv4_name(packet: Array) -> int:
+    """Return the address that the name's first four labels spell, and above it the offset behind them; else -1."""
+    at, address, bad = HEADER_BYTES, 0, 0
+    for part in range(4):
+        size = byte(packet, at)
+        value = 0
+        for place in range(1, 4):
+            if place <= size:
+                digit = byte(packet, at + place) - 48
+                bad |= digit >> 4 | (digit + 6) >> 4  # negative, or above 9
+                value = value * 10 + digit
+        # Of one, two or three letters, without a leading zero: 1.2.3.04 is not a second 1.2.3.4.
+        least = (size == 2) * 10 + (size == 3) * 100
+        bad |= (size < 1) | (size > 3) | (value < least) | (value > 255)
+        address |= (value & 0xFF) << (8 * part)
+        at += size + 1
+    return -1 if bad else at << _AT_BITS | address
+
+
+@inlined
+def nibble(letter: int) -> int:
+    """Return what a hexadecimal digit stands for; above 15 where it is none."""
+    digit = letter - 48
+    low = (letter | 0x20) - 97
+    if 0 <= digit <= 9:
+        return digit
+    return low + 10 if 0 <= low <= 5 else 16
+
+
+@inlined
+def ipv6_half(packet: Array, at: int) -> int:
+    """Return the number that 16 labels of a digit each spell, the least first; `ipv6_name` has looked at them."""
+    value = unsigned(0)
+    for part in range(16):
+        value |= unsigned(nibble(byte(packet, at + 2 * part + 1)) & 0xF) << unsigned(4 * part)
+    return value
+
+
+@inlined
+def is_ipv6_name(packet: Array) -> bool:
+    """Tell whether the name begins with 32 labels of one hexadecimal digit."""
+    if byte(packet, HEADER_BYTES) != 1:
+        return False
+    bad = 0
+    for part in range(32):
+        at = HEADER_BYTES + 2 * part
+        bad |= (byte(packet, at) != 1) | (nibble(byte(packet, at + 1)) > 15)
+    return bad == 0
+
+
+@inlined
+def name_end(packet: Array, length: int) -> int:
+    """Return the offset behind the name, or 0 where it is no plain one (RFC 1035, section 2.3.4)."""
+    at = HEADER_BYTES
+    for _ in range(_MOST_LABELS):
+        size = byte(packet, at)
+        if size == 0 or size > MAX_LABEL_BYTES or at >= length:
+            break
+        at += size + 1
+    whole = byte(packet, at) == 0 and at < length and at - HEADER_BYTES < MAX_NAME_BYTES
+    return at + 1 if whole else 0
+
+
+@inlined
+def zone_of(packet: Array, end: int, lists: Lists) -> tuple[int, int]:
+    """Return the innermost zone of a name that ends before `end`, and where its own name begins; else ABSENT.
+
+    Zones come longest name first.
+    """
+    for zone in range(lists.zones):
+        begins = end - lists.name_bytes[zone]
+        at = HEADER_BYTES
+        for _ in range(_MOST_LABELS):
+            if at >= begins:
+                break
+            at += byte(packet, at) + 1
+        if at == begins and is_zone(packet, at, lists, zone):
+            return zone, begins
+    return ABSENT, 0
+
+
+@inlined
+def other_name(packet: Array, length: int, lists: Lists) -> tuple[int, int, int]:
+    """Return what a name that is no whole address asks about, its zone, and where its question ends.
+
+    A label that is neither an octet nor a hexadecimal digit makes a name in a zone of addresses UNLISTABLE.  What may
+    be the beginning of an address is ODD, as is a zone itself.
+    """
+    end = name_end(packet, length)
+    if end == 0 or lists.zones == 0:
+        return ODD, 0, 0
+    zone, begins = zone_of(packet, end, lists)
+    if zone == ABSENT:
+        return ELSEWHERE, 0, end + TAIL_BYTES
+    if lists.flags[zone] & (HAS_NAMES | ABOVE_ZONE):
+        return ODD, 0, 0
+    at, form = HEADER_BYTES, ODD
+    for _ in range(_MOST_LABELS):
+        if at >= begins:
+            break
+        size = byte(packet, at)
+        for place in range(1, min(size, _OCTET_LETTERS) + 1):
+            if nibble(byte(packet, at + place)) > 15:
+                form = UNLISTABLE
+        if size > _OCTET_LETTERS:
+            form = UNLISTABLE
+        at += size + 1
+    return form, zone, end + TAIL_BYTES
+
+
+@inlined
+def asked(  # noqa: PLR0911 - one return for each thing that can be asked about
+    packet: Array, length: int, lists: Lists, kernel: bool
+) -> tuple[int, int, int, int]:
+    """Return what a query of `length` bytes in 512 asks about: family, key, zone, and where its question ends.
+
+    The key is an IPv4 address, or the upper half of an IPv6 address.  In place of a family stands UNLISTABLE or
+    ELSEWHERE, or ODD: the query is handed on.
+    """
+    nothing = (ODD, unsigned(0), 0, 0)
+    if length > PACKET_BYTES or length < HEADER_BYTES + TAIL_BYTES or byte(packet, 2) & 0xF8:
+        return nothing
+    if pair(packet, 4) != 1 or pair(packet, 6) != 0 or pair(packet, 8) != 0:
+        return nothing
+    spelled = ipv4_name(packet)
+    if spelled >= 0:
+        at = spelled >> _AT_BITS
+        zone = zone_at(packet, at, lists)
+        if zone != ABSENT:
+            return 4, unsigned(spelled & 0xFFFFFFFF), zone, at + lists.name_bytes[zone] + TAIL_BYTES
+    if kernel:
+        return nothing
+    if is_ipv6_name(packet):
+        at = HEADER_BYTES + _IPV6_NAME_BYTES
+        zone = zone_at(packet, at, lists)
+        if zone != ABSENT:
+            end = at + lists.name_bytes[zone] + TAIL_BYTES
+            upper, lower = ipv6_half(packet, HEADER_BYTES + 32), ipv6_half(packet, HEADER_BYTES)
+            if upper == 0 and lower >> unsigned(32) == _MAPPED:
+                return 4, lower & unsigned(0xFFFFFFFF), zone, end
+            return 6, upper, zone, end
+    form, zone, end = other_name(packet, length, lists)
+    return form, unsigned(0), zone, end

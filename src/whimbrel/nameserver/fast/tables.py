@@ -1,0 +1,125 @@
+"""A snapshot as the arrays that the compiled answer reads: views of the mapped file, and some small ones made here."""
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whimbrel.nameserver.answer import answer
+from whimbrel.nameserver.fast.search import (
+    ABOVE_ZONE,
+    ANY_ROW,
+    HAS_NAMES,
+    NAME_ROW,
+    SHOWS_ALL,
+    SHOWS_NO_ADDRESS,
+    SHOWS_ROW,
+    SOA_ROW,
+    Array,
+    Family,
+    Lists,
+)
+from whimbrel.wire import dns
+from whimbrel.wire.snapshot import Snapshot, Zone
+from whimbrel.wire.snapshot.layout import BLOCKS, GROUP_COLUMNS, NAME_CODES
+
+_CASE = 0x20
+
+
+def lists_of(snapshot: Snapshot) -> Lists:
+    """Return the arrays of a snapshot, which must stay mapped while they are used."""
+    zones = sorted(snapshot.zones, key=lambda zone: zone.name.count("."), reverse=True)  # the innermost first
+    if any(_is_part(label) for zone in zones for label in _labels_within(zone, zones)):
+        zones = []  # a name in it can be an address of the zone around it: all is handed on
+    names = [dns.write_name(zone.name.lower()) for zone in zones]
+    records = [_negative_soa(snapshot, name) for name in names]
+    ipv4, ipv6 = _family(snapshot, 4), _family(snapshot, 6)
+    key = np.frombuffer(snapshot.section("ipv6.key"), "<u8")
+    return Lists(
+        zones=len(zones),
+        name=_rows(names, NAME_ROW),
+        care=_rows([bytes(0xFF ^ _CASE if chr(each).isalpha() else 0xFF for each in name) for name in names], NAME_ROW),
+        name_bytes=np.array([len(name) for name in names], np.int64),
+        soa=_rows(records, SOA_ROW),
+        soa_bytes=np.array([len(record) for record in records], np.int64),
+        shows=np.array([_shown(zone) for zone in zones], np.uint64).reshape(-1),
+        flags=np.array([_flags(zone, snapshot) for zone in zones], np.int64),
+        ends=np.frombuffer(snapshot.section("classes"), "<i8"),
+        class_mask=ANY_ROW,
+        block=np.frombuffer(snapshot.section("ipv4.index"), "<u4"),
+        suffix=np.frombuffer(snapshot.section("ipv4.suffix"), "<u2"),
+        near=_near(ipv4),
+        ipv4=ipv4,
+        key=key,
+        key_steps=len(key).bit_length(),
+        ipv6=ipv6,
+    )
+
+
+def _labels_within(zone: Zone, zones: list[Zone]) -> list[str]:
+    """Return the labels in front of the widest zone that a zone lies in."""
+    around = [other.name for other in zones if zone.name.endswith(f".{other.name}")]
+    return zone.name[: -len(min(around, key=len)) - 1].split(".") if around else []
+
+
+def _is_part(label: str) -> bool:
+    """Tell whether a label can be a part of an address's name."""
+    return label in tuple("0123456789abcdef") or (label.isdigit() and len(label) <= 3)
+
+
+def _shown(zone: Zone) -> list[int]:
+    """Return a bit for each code below NAME_CODES that a zone shows."""
+    bits = sum(1 << code for code in range(1, NAME_CODES) if zone.shows(code))
+    return [bits >> 64 * word & 0xFFFFFFFFFFFFFFFF for word in range(SHOWS_ROW)]
+
+
+def _flags(zone: Zone, snapshot: Snapshot) -> int:
+    beneath = any(other.name.endswith(f".{zone.name}") for other in snapshot.zones)
+    has_names = zone.has_names and len(snapshot.sections().get("names.key", b"")) > 0
+    return (
+        (SHOWS_ALL if zone.codes is None else 0)
+        | (HAS_NAMES if has_names else 0)
+        | (0 if zone.has_addresses else SHOWS_NO_ADDRESS)
+        | (ABOVE_ZONE if beneath else 0)
+    )
+
+
+def _family(snapshot: Snapshot, family: int) -> Family:
+    def column(name: str, kind: str) -> Array:
+        return np.frombuffer(snapshot.section(f"ipv{family}.{name}"), kind)
+
+    key = "<u4" if family == 4 else "<u8"
+    side_key, net_key = column("side.key", key), column("net.key", key)
+    return Family(
+        value=column("value", "<u1"),
+        side_key=side_key,
+        side_class=column("side.class", "<u4"),
+        side_steps=len(side_key).bit_length(),
+        group=column("net.group", "<u4"),
+        net_key=net_key,
+        net_class=column("net.class", "<u4"),
+        net_steps=len(net_key).bit_length(),
+        mask=ANY_ROW,
+    )
+
+
+def _negative_soa(snapshot: Snapshot, zone: bytes) -> bytes:
+    """Return the SOA record as it stands beneath "not listed": what the reference writes behind such a question."""
+    question = b"\x09no-number" + zone + struct.pack("!HH", dns.Type.A, dns.CLASS_IN)
+    response = answer(struct.pack("!6H", 0, 0, 1, 0, 0, 0) + question, snapshot, snapshot.born, tcp=True)
+    assert response is not None
+    return response[dns.HEADER.size + len(question) :]
+
+
+def _near(family: Family) -> NDArray[np.uint64]:
+    """Return a bit for each /16 in which, or around which, a network lies: nobody else's networks are looked at."""
+    marked = np.zeros(BLOCKS, np.bool_)
+    for prefix, first, count in family.group.reshape(-1, GROUP_COLUMNS).tolist():
+        blocks = family.net_key[first : first + count] >> np.uint32(16)
+        for block in np.unique(blocks).tolist():
+            marked[block : block + (1 << max(0, 16 - prefix))] = True
+    return np.packbits(marked, bitorder="little").view("<u8")
+
+
+def _rows(contents: list[bytes], size: int) -> NDArray[np.uint8]:
+    return np.frombuffer(bytearray(b"".join(content.ljust(size, b"\0") for content in contents)), np.uint8)
