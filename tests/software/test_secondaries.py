@@ -94,28 +94,10 @@ def strangers_get_nothing(machine: Machine, primary: Primary) -> None:
     primary.says("AXFR of bl.example refused to 198.51.100.7: the address may not ask for it")
 
 
-def test_knot(machine: MakeMachine, serve_to: Callable[[Machine], Primary]) -> None:
-    secondary = machine("knot", resolver=False)
-    primary = serve_to(secondary)
-    start_knot(secondary, SECRET)
-    holds_a_copy(secondary, primary)
-    hears_of_changes(secondary, primary)
-    strangers_get_nothing(secondary, primary)
-
-
 def start_knot(machine: Machine, secret: str) -> None:
     machine.write("/etc/knot/knot.conf", snippet("knot-secondary.conf").replace(SECRET, secret))
     machine.run("install", "-d", "-o", "knot", "-g", "knot", "/run/knot", "/var/lib/knot")
     machine.start("knotd", port=53)
-
-
-def test_nsd(machine: MakeMachine, serve_to: Callable[[Machine], Primary]) -> None:
-    secondary = machine("nsd", resolver=False)
-    primary = serve_to(secondary)
-    start_nsd(secondary, SECRET)
-    holds_a_copy(secondary, primary)
-    hears_of_changes(secondary, primary)
-    strangers_get_nothing(secondary, primary)
 
 
 def start_nsd(machine: Machine, secret: str) -> None:
@@ -124,28 +106,10 @@ def start_nsd(machine: Machine, secret: str) -> None:
     machine.start("nsd", "-d", port=53)
 
 
-def test_bind(machine: MakeMachine, serve_to: Callable[[Machine], Primary]) -> None:
-    secondary = machine("bind", resolver=False)
-    primary = serve_to(secondary)
-    start_bind(secondary, SECRET)
-    holds_a_copy(secondary, primary)
-    hears_of_changes(secondary, primary)
-    strangers_get_nothing(secondary, primary)
-
-
 def start_bind(machine: Machine, secret: str) -> None:
     machine.write("/etc/bind/named.conf", snippet("bind-secondary.conf").replace(SECRET, secret))
     machine.run("install", "-d", "-o", "bind", "-g", "bind", "/var/cache/bind", "/run/named")
     machine.start("named", "-g", "-u", "bind", "-c", "/etc/bind/named.conf", port=53)
-
-
-def test_powerdns(machine: MakeMachine, serve_to: Callable[[Machine], Primary]) -> None:
-    secondary = machine("powerdns", resolver=False)
-    primary = serve_to(secondary)
-    start_powerdns(secondary, SECRET)
-    holds_a_copy(secondary, primary)
-    hears_of_changes(secondary, primary)
-    strangers_get_nothing(secondary, primary)
 
 
 def start_powerdns(machine: Machine, secret: str) -> None:
@@ -155,7 +119,22 @@ def start_powerdns(machine: Machine, secret: str) -> None:
     machine.start("pdns_server", "--guardian=no", "--daemon=no", "--disable-syslog", port=53)
 
 
-@pytest.mark.parametrize("software", ["knot", "nsd", "bind", "powerdns"])
+START = {"knot": start_knot, "nsd": start_nsd, "bind": start_bind, "powerdns": start_powerdns}
+
+
+@pytest.mark.parametrize("software", START)
+def test_a_secondary_holds_a_copy_and_hears_of_changes(
+    software: str, machine: MakeMachine, serve_to: Callable[[Machine], Primary]
+) -> None:
+    secondary = machine(software, resolver=False)
+    primary = serve_to(secondary)
+    START[software](secondary, SECRET)
+    holds_a_copy(secondary, primary)
+    hears_of_changes(secondary, primary)
+    strangers_get_nothing(secondary, primary)
+
+
+@pytest.mark.parametrize("software", START)
 def test_a_wrong_key_gets_nothing(software: str, machine: MakeMachine, serve_to: Callable[[Machine], Primary]) -> None:
     secondary = machine(software, resolver=False)
     primary = serve_to(secondary)
@@ -163,6 +142,3 @@ def test_a_wrong_key_gets_nothing(software: str, machine: MakeMachine, serve_to:
     primary.says("refused to 127.0.0.1: signed with secondary.example: the signature does not hold")
     with pytest.raises(AssertionError, match=r"rcode (SERVFAIL|REFUSED)"):
         secondary.look_up("1.2.0.192")
-
-
-START = {"knot": start_knot, "nsd": start_nsd, "bind": start_bind, "powerdns": start_powerdns}

@@ -3,7 +3,7 @@
 import dns.flags
 import dns.message
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.nameserver.transfer.asking import KEY, KEYS, question, read
 
@@ -22,6 +22,7 @@ def asked_of(asked: dns.message.Message) -> tuple[wire.Query, Seal]:
     return query, seal
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9_000), max_size=40), st.booleans())
 def test_all_records_come_once_in_their_order(lengths: list[int], edns: bool) -> None:  # noqa: FBT001 - drawn
     def records() -> list[Records]:

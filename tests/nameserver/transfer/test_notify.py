@@ -58,19 +58,21 @@ def told(answer: Answer, key: str | None, serials: list[int], times: int) -> lis
         for serial in serials:
             notifier.tell(snapshot_of({}, serial=serial))
         task = asyncio.create_task(notifier.run())
-        found = [await asyncio.wait_for(listener.told.get(), PATIENCE_SECONDS) for _ in range(times)]
-        await asyncio.sleep(0.2)
-        assert listener.told.empty()
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        transport.close()
+        try:
+            found = [await asyncio.wait_for(listener.told.get(), PATIENCE_SECONDS) for _ in range(times)]
+            await asyncio.sleep(0.2)
+            assert listener.told.empty()
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            transport.close()
         return found
 
     return asyncio.run(listen())
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("whimbrel.nameserver.transfer.notify.WAITS_SECONDS", (0.02, 0.02, 0.02))
 
@@ -87,6 +89,7 @@ def test_the_newest_list_is_told_of_once(key: str | None, caplog: pytest.LogCapt
     assert "knows of list 8" in caplog.text
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_who_is_silent_is_told_again_and_then_given_up(caplog: pytest.LogCaptureFixture) -> None:
     assert len(told(lambda _: None, "secondary.example", [7], 3)) == 3
     assert "does not answer when told of list 7" in caplog.text
@@ -103,8 +106,12 @@ def unsigned(rcode: dns.rcode.Rcode) -> Answer:
     return answer
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_an_answer_that_is_not_signed_is_none() -> None:
     assert len(told(unsigned(dns.rcode.NOERROR), "secondary.example", [7], 3)) == 3
+
+
+def test_unsigned_news_take_an_unsigned_answer() -> None:
     assert len(told(unsigned(dns.rcode.NOERROR), None, [7], 1)) == 1
 
 
@@ -113,6 +120,7 @@ def test_a_refusal_is_an_answer(caplog: pytest.LogCaptureFixture) -> None:
     assert "says NOTAUTH when told of list 7" in caplog.text
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_nobody_there_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     async def alone() -> None:
         notifier = Notifier(Secondary(Endpoint("127.0.0.1", 1), None), KEYS)

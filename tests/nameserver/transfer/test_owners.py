@@ -6,7 +6,7 @@ import dns.message
 import dns.name
 import dns.reversename
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.nameserver.transfer.some_lists import ipv4_keys, ipv6_keys
 
@@ -45,6 +45,7 @@ def test_a_test_address_has_both_its_names_and_localhost_none() -> None:
     assert [text_of(owner) for owner in owners.owners_of_host(4, int(ip_address("192.0.2.1")))] == ["1.2.0.192"]
 
 
+@settings(deadline=None)
 @given(ipv4_keys, ipv6_keys, st.sampled_from((8, 16, 24)), st.sampled_from(range(4, 65, 4)))
 def test_no_wildcard_covers_a_name_of_the_other_family(ipv4: int, ipv6: int, short: int, long: int) -> None:
     names = text_of(owners.host(4, ipv4)), ".".join("0" * 16) + text_of(owners.host(6, ipv6))[1:]

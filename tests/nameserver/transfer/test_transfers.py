@@ -83,15 +83,20 @@ async def tcp(endpoint: Endpoint, asked: dns.message.Message) -> dns.message.Mes
 
 
 async def taken(endpoint: Endpoint, asked: dns.message.Message) -> list[dns.rrset.RRset]:
-    """Return the records of a transfer, which ends where its first record, the SOA, comes again as it ends."""
+    """Return the records of all messages that come on a connection."""
     reader, writer = await asyncio.open_connection(endpoint.address, endpoint.port)
     wire = asked.to_wire()
     writer.write(len(wire).to_bytes(2, "big") + wire)
     writer.write_eof()
+    try:
+        came = await reader.read()
+    finally:
+        writer.close()
     messages: list[bytes] = []
-    while length := await reader.read(2):
-        messages.append(await reader.readexactly(int.from_bytes(length, "big")))
-    writer.close()
+    while came:
+        end = 2 + int.from_bytes(came[:2], "big")
+        messages.append(came[2:end])
+        came = came[end:]
     return [rrset for message in read(messages, asked) for rrset in message.answer]
 
 
