@@ -30,6 +30,9 @@ _ANSWER_SECONDS = 0.02
 _TRIES = 50
 _BURST = 64  # a batch of ours
 
+_SETTLE_SECONDS = 60
+_IDLE_NANOSECONDS = 50_000_000  # in a second
+
 _PROC = Path("/proc")
 
 
@@ -61,7 +64,7 @@ class Reference:
         with made.snapshot.open("rb") as file:
             self.snapshot = Snapshot(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
         with made.queries.open(encoding="ascii") as names:
-            self.sample = [_query(number, name.strip()) for number, name in enumerate(islice(names, SAMPLE))]
+            self.sample = [query(number, name.strip()) for number, name in enumerate(islice(names, SAMPLE))]
 
     def right(self, packet: bytes) -> bytes:
         """Return the reference's answer."""
@@ -71,9 +74,9 @@ class Reference:
 
     def is_answered(self, port: int) -> bool:
         """Ask for a listed name; tell whether the answer says so: a server without its list says something else."""
-        packet = next(each for each in self.sample if _meaning(self.right(each))[1])
+        packet = next(each for each in self.sample if meaning(self.right(each))[1])
         reply = _all_asked(port, [packet], tries=1).get(packet[:2])
-        return reply is not None and _meaning(reply) == _meaning(self.right(packet))
+        return reply is not None and meaning(reply) == meaning(self.right(packet))
 
     def check(self, port: int, *, same_bytes: bool) -> None:
         """Compare a sample of answers; raise MeasureError at the first that is wrong.
@@ -89,11 +92,11 @@ class Reference:
                 reply, right = replies.get(packet[:2]), self.right(packet)
                 if reply is None:
                     raise MeasureError(f"no answer to {packet.hex()}")
-                if _meaning(reply) != _meaning(right) or (same_bytes and reply != right):
+                if meaning(reply) != meaning(right) or (same_bytes and reply != right):
                     raise MeasureError(f"to {packet.hex()} came {reply.hex()}, right is {right.hex()}")
 
 
-def _query(number: int, name: str) -> bytes:
+def query(number: int, name: str) -> bytes:
     """Return a query as load.c sends it: type A, with EDNS."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in f"{name}.{ZONE}".split("."))
     head = struct.pack("!6H", number, 0, 1, 0, 0, 1)
@@ -119,16 +122,16 @@ def _all_asked(port: int, packets: list[bytes], *, tries: int = _TRIES) -> dict[
     return found
 
 
-def _meaning(reply: bytes) -> tuple[int, bool, tuple[str, ...]]:
-    """Return reply code, whether there are answers, and their addresses."""
+def meaning(reply: bytes) -> tuple[int, tuple[str, ...]]:
+    """Return the reply code, and the addresses that are answered."""
     message = dns.message.from_wire(reply)
-    found = sorted(record.address for each in message.answer if each.rdtype == dns.rdatatype.A for record in each)
-    return int(message.rcode()), bool(found), tuple(found)
+    found = (record.address for each in message.answer if each.rdtype == dns.rdatatype.A for record in each)
+    return int(message.rcode()), tuple(sorted(found))
 
 
 def echoes(port: int) -> bool:
     """Tell whether anything comes back."""
-    return bool(_all_asked(port, [_query(1, "1.0.0.127")], tries=1))
+    return bool(_all_asked(port, [query(1, "1.0.0.127")], tries=1))
 
 
 def load(pid: int, port: int, made: MadeList, *, seconds: float, core: int, checked: bool) -> Load:
@@ -147,6 +150,15 @@ def load(pid: int, port: int, made: MadeList, *, seconds: float, core: int, chec
     if checked and (told["other"] or told["records"] != told["noerror"] or abs(hits - 0.5) > _HIT_TOLERANCE):
         raise MeasureError(f"wrong answers under load: {told}")
     return Load(spent / answered, told["per_second"], spent / (told["seconds"] * 1e9), hits, told["p99_ms"])
+
+
+def settle(pid: int) -> None:
+    """Wait until a server that nobody asks does nothing: what it compiles or tidies after its start is done."""
+    for _ in range(_SETTLE_SECONDS):
+        before = cpu_nanoseconds(pid)
+        time.sleep(1)
+        if cpu_nanoseconds(pid) - before < _IDLE_NANOSECONDS:
+            return
 
 
 def processes(pid: int) -> list[int]:

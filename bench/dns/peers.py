@@ -94,15 +94,15 @@ zone "{zone}" {{ type primary; check-names ignore; file "{file}"; }};
 class Peer(NamedTuple):
     """A server: how it is called, the command for a list, a folder of its own and a port; the longest list it takes.
 
-    `checked` says whether it answers as a name server (the echo does not); `same_bytes`, whether it must send the very
-    bytes of the reference.
+    `checked` says whether it answers as a name server (the echo does not); `ours`, whether it must send the very bytes
+    of the reference, and is compiled before it is measured.
     """
 
     name: str
     command: Callable[[MadeList, Path, int], list[str]]
     most_entries: int = 100_000_000
     checked: bool = True
-    same_bytes: bool = False
+    ours: bool = False
 
 
 class Running(NamedTuple):
@@ -157,8 +157,8 @@ def _configured(template: str, made: MadeList, folder: Path, port: int) -> str:
 RBLDNSD_SHUFFLED = Peer("rbldnsd, shuffled", lambda *given: _rbldnsd(*given, shuffled=True))
 PEERS = (
     Peer("C echo", _echo, checked=False),
-    Peer("whimbrel, loop alone", _bare, same_bytes=True),
-    Peer("whimbrel serve", _serve, same_bytes=True),
+    Peer("whimbrel, loop alone", _bare, ours=True),
+    Peer("whimbrel serve", _serve, ours=True),
     Peer("rbldnsd", _rbldnsd),
     Peer("Knot", _knot, _GENERAL),
     Peer("NSD", _nsd, _GENERAL),
