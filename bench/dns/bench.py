@@ -130,7 +130,8 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _build() -> None:
+def build() -> None:
+    """Compile the echo and the load."""
     PROGRAMS.mkdir(parents=True, exist_ok=True)
     for name in ("echo", "load"):
         source = Path(__file__).with_name(f"{name}.c")
@@ -172,7 +173,7 @@ def main() -> int:
     """Measure, write, print."""
     given = _arguments()
     if not given.report:
-        _build()
+        build()
         peers = [peer for peer in PEERS if not given.peers or peer.name in given.peers]
         settings = Settings(given.rounds, given.seconds, given.server_core, given.load_core)
         results = Results(

@@ -63,7 +63,9 @@ def report(results: Results) -> str:
             "| server | CPU ns an answer | echo = 1 | answers/s | core busy | p99 ms | RSS MB | PSS MB | start s |"
         ]
         lines += ["|---|---|---|---|---|---|---|---|---|"]
-        echo = next((_median(row, "nanoseconds") for row in rows if row.peer == "C echo" and row.loads), None)
+        echo = next(
+            (_median(_counting(row), "nanoseconds") for row in rows if row.peer == "C echo" and row.loads), None
+        )
         lines += [_line(row, echo) for row in rows if not row.peer.startswith(START)]
     lines += ["", "| start until the first right answer | entries | s |", "|---|---|---|"]
     for row in results.rows:
@@ -78,19 +80,28 @@ def report(results: Results) -> str:
     return "\n".join(lines)
 
 
-def _median(row: Row, part: str) -> float:
-    return float(statistics.median(getattr(each, part) for each in row.loads))
+def _median(loads: list[Load], part: str) -> float:
+    return float(statistics.median(getattr(each, part) for each in loads))
+
+
+def _counting(row: Row) -> list[Load]:
+    """Return the rounds that count; where none does, all."""
+    return [each for each in row.loads if each.busy >= LEAST_BUSY] or row.loads
 
 
 def _line(row: Row, echo: float | None) -> str:
     if not row.loads:
         return f"| {row.peer} | {row.note or 'not measured'} | | | | | | | |"
-    spent = _median(row, "nanoseconds")
-    least_busy = min(each.busy for each in row.loads)
-    counts = "" if least_busy >= LEAST_BUSY else " (does not count)"
+    loads = _counting(row)
+    least_busy = min(each.busy for each in loads)
+    if least_busy < LEAST_BUSY:
+        remark = " (does not count)"
+    else:
+        remark = "" if len(loads) == len(row.loads) else f" ({len(loads)} of {len(row.loads)} rounds count)"
+    spent = _median(loads, "nanoseconds")
     rss, pss = (f"{each / 1e6:.0f}" for each in row.memory or (0, 0))
     return (
-        f"| {row.peer} | {spent:.0f} | {f'{echo / spent:.2f}' if echo else ''} | {_median(row, 'per_second'):,.0f} "
-        f"| {least_busy:.0%}{counts} | {_median(row, 'p99_milliseconds'):.1f} | {rss} | {pss} "
-        f"| {statistics.median(row.start_seconds):.2f} |{f' {row.note}' if row.note else ''}"
+        f"| {row.peer}{f' ({row.note})' if row.note else ''} | {spent:.0f} | {f'{echo / spent:.2f}' if echo else ''} "
+        f"| {_median(loads, 'per_second'):,.0f} | {least_busy:.0%}{remark} | {_median(loads, 'p99_milliseconds'):.1f} "
+        f"| {rss} | {pss} | {statistics.median(row.start_seconds):.2f} |"
     )
