@@ -72,12 +72,27 @@ def report(results: Results) -> str:
         if row.peer.startswith(START) and row.start_seconds:
             seconds = statistics.median(row.start_seconds)
             lines.append(f"| {row.peer.removeprefix(START)} | {row.entries / _MILLION:g} M | {seconds:.2f} |")
+    lines += _memory_lines(results.rows)
     lines += ["", "| snapshot | bytes | bytes an entry |", "|---|---|---|"]
     lines += [
         f"| IPv{size.family}, {size.entries / _MILLION:g} M | {size.snapshot:,} | {size.snapshot / size.entries:.2f} |"
         for size in results.sizes
     ]
     return "\n".join(lines)
+
+
+def _memory_lines(rows: list[Row]) -> list[str]:
+    """Return how memory grows from the shortest to the longest list, the program's own part of it left out so."""
+    lines = ["", "| server | bytes of memory (PSS) for each further entry |", "|---|---|"]
+    by_server: dict[tuple[str, int], dict[int, int]] = {}
+    for row in rows:
+        if row.memory:
+            by_server.setdefault((row.peer, row.family), {})[row.entries] = row.memory.pss
+    for (peer, family), sizes in by_server.items():
+        least, most = min(sizes), max(sizes)
+        if least < most:
+            lines.append(f"| {peer}, IPv{family} | {(sizes[most] - sizes[least]) / (most - least):.1f} |")
+    return lines if len(lines) > 3 else []
 
 
 def _median(loads: list[Load], part: str) -> float:

@@ -41,6 +41,13 @@ def test_rounds_that_do_not_count_are_left_out() -> None:
     assert "| C echo | 1500 | 1.00 | 1,000,000 | 99% (2 of 3 rounds count) | 1.0 | 30 | 20 | 0.25 |" in lines
 
 
+def test_memory_for_each_further_entry() -> None:
+    longer = msgspec.structs.replace(_row("rbldnsd", 2000), entries=2_000_000, memory=Memory(0, 36_000_000))
+    lines = report(msgspec.structs.replace(RESULTS, rows=[*RESULTS.rows, longer])).splitlines()
+    assert "| rbldnsd, IPv4 | 16.0 |" in lines
+    assert not any(line.startswith("| C echo, IPv4 |") for line in lines)
+
+
 def test_what_was_not_measured_says_why() -> None:
     assert any(line.startswith("| BIND | it is not here |") for line in report(RESULTS).splitlines())
 
