@@ -104,8 +104,9 @@ def find_ipv4(lists: Lists, under_way: Searches, count: int, now: int) -> None:
 @inlined
 def find_ipv6(lists: Lists, under_way: Searches, count: int, now: int) -> None:
     """Find the classes of the IPv6 addresses."""
-    for place in range(count):
-        under_way.which[place] = under_way.which[-1 - place]
+    first = len(under_way.which) - count
+    for place in range(count):  # upwards: where the two overlap, what is written over has been read
+        under_way.which[place] = under_way.which[first + place]
         under_way.row[place], under_way.left[place] = 0, len(lists.key)
     search_all(lists.key, under_way, count, ~unsigned(0))
     for place in range(count):
