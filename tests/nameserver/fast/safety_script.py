@@ -72,7 +72,7 @@ def guarded(lists: Lists) -> Lists:
             else:
                 yield type(value)(*moved(value)) if isinstance(value, tuple) else value
 
-    return Lists(*moved(lists))  # type: ignore[arg-type]
+    return Lists(*moved(lists))
 
 
 def main() -> None:
