@@ -239,7 +239,7 @@ class Cycle:
 
         def compacted() -> bool:
             self._store.compact(min_files=_COMPACT_FILES, rows=_COMPACT_ROWS)
-            pa.default_memory_pool().release_unused()  # Arrow would keep some ten megabytes for later
+            pa.default_memory_pool().release_unused()  # what merging and analysis needed for a moment
             return False
 
         def forgotten() -> bool:
