@@ -45,13 +45,14 @@ def ipv4_name(packet: Array) -> int:
         size = byte(packet, at)
         value = 0
         for place in range(1, 4):
-            if place <= size:
-                digit = byte(packet, at + place) - 48
-                bad |= digit >> 4 | (digit + 6) >> 4  # negative, or above 9
-                value = value * 10 + digit
+            # Comparing is subtracting and keeping the sign, 0 or -1: where letters end no processor guesses right.
+            counts = ~(size - place >> 8)
+            digit = byte(packet, at + place) - 48
+            bad |= counts & (digit >> 4 | digit + 6 >> 4)  # negative, or above 9
+            value += counts & 9 * value + digit
         # Of one, two or three letters, without a leading zero: 1.2.3.04 is not a second 1.2.3.4.
-        least = (size == 2) * 10 + (size == 3) * 100
-        bad |= (size < 1) | (size > 3) | (value < least) | (value > 255)
+        bad |= size - 1 >> 8 | 3 - size >> 8 | 255 - value >> 16
+        bad |= 1 - size >> 8 & byte(packet, at + 1) - 49 >> 8
         address |= (value & 0xFF) << (8 * part)
         at += size + 1
     return -1 if bad else at << _AT_BITS | address
