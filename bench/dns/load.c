@@ -128,9 +128,9 @@ int main(int argc, char **argv) {
         count_replies(got, now_ns());
         answered += got;
     }
-    printf("{\"sent\": %lu, \"answered\": %lu, \"per_second\": %.0f, \"noerror\": %lu, \"records\": %lu, "
+    printf("{\"seconds\": %.6f, \"sent\": %lu, \"answered\": %lu, \"per_second\": %.0f, \"noerror\": %lu, \"records\": %lu, "
            "\"nxdomain\": %lu, \"other\": %lu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f}\n",
-           sent, answered, in_time / took, by_rcode[0], answers_by_rcode[0], by_rcode[3],
+           took, sent, answered, in_time / took, by_rcode[0], answers_by_rcode[0], by_rcode[3],
            answered - by_rcode[0] - by_rcode[3], percentile(0.5, answered), percentile(0.99, answered),
            percentile(0.999, answered));
 }

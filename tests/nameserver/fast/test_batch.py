@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import dns.message
 import numpy as np
 import pytest
 from tests.nameserver.fast.conftest import Ask
@@ -24,9 +25,20 @@ def _all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searche
 def test_as_each_alone(
     size: int, ask: Ask, world: Snapshot, now: float, queries: Callable[[int, int], list[bytes]]
 ) -> None:
-    at, lists, under_way = int(now), lists_of(world), searches(_SIZE)
+    _same(queries(50 * size, 8), size, ask, world, int(now))
+
+
+def test_a_batch_of_nothing_but_ipv6(ask: Ask, world: Snapshot, now: float) -> None:
+    listed = ".".join("2000000000000000200010008bd01002")
+    names = [f"{digit}{listed[1:-1]}{last}" for digit in "0123456789abcdef" for last in "1234"]
+    asked = [dns.message.make_query(f"{name}.bl.example.", "A").to_wire() for name in names]
+    assert len(asked) == _SIZE
+    _same(asked * 2, _SIZE, ask, world, int(now))
+
+
+def _same(asked: list[bytes], size: int, ask: Ask, world: Snapshot, at: int) -> None:
+    lists, under_way = lists_of(world), searches(_SIZE)
     rows, sizes = np.zeros((_SIZE, 1024), np.uint8), np.zeros(_SIZE, np.int64)
-    asked = queries(50 * size, 8)
     for first in range(0, len(asked), size):
         batch = asked[first : first + size]
         for row, query in enumerate(batch):

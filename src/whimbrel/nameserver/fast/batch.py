@@ -104,8 +104,9 @@ def find_ipv4(lists: Lists, under_way: Searches, count: int, now: int) -> None:
 @inlined
 def find_ipv6(lists: Lists, under_way: Searches, count: int, now: int) -> None:
     """Find the classes of the IPv6 addresses."""
-    for place in range(count):
-        under_way.which[place] = under_way.which[-1 - place]
+    first = len(under_way.which) - count
+    for place in range(count):  # upwards: where the two overlap, what is written over has been read
+        under_way.which[place] = under_way.which[first + place]
         under_way.row[place], under_way.left[place] = 0, len(lists.key)
     search_all(lists.key, under_way, count, ~unsigned(0))
     for place in range(count):
@@ -115,11 +116,17 @@ def find_ipv6(lists: Lists, under_way: Searches, count: int, now: int) -> None:
 
 
 @inlined
-def answer_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searches, now: int, soon: int) -> None:
-    """Write the answers to the first `count` packets over them, and their lengths over `sizes` (or HANDED_ON)."""
+def find_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searches, now: int) -> None:
+    """Find what the first `count` packets ask about: `zone`, `number` and `end` of each."""
     ipv4, ipv6 = ask_all(rows, sizes, count, lists, under_way)
     find_ipv4(lists, under_way, ipv4, now)
     find_ipv6(lists, under_way, ipv6, now)
+
+
+@inlined
+def answer_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searches, now: int, soon: int) -> None:
+    """Write the answers to the first `count` packets over them, and their lengths over `sizes` (or HANDED_ON)."""
+    find_all(rows, sizes, count, lists, under_way, now)
     for place in range(count):
         zone, number, end = under_way.zone[place], under_way.number[place], under_way.end[place]
         sizes[place] = reply(rows[place], sizes[place], lists, zone, number, end, soon)

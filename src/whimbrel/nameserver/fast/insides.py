@@ -23,7 +23,12 @@ from whimbrel import wire
 
 __all__ = ["bpf_object", "cache_folder", "carray", "compiled", "external", "inlined", "signed", "unsigned"]
 
-_SOURCES = (Path(__file__).parent, Path(wire.__file__).parent, Path(wire.__file__).parent / "snapshot")
+_SOURCES = (
+    Path(__file__).parent,
+    Path(__file__).parents[1] / "guards",
+    Path(wire.__file__).parent,
+    Path(wire.__file__).parent / "snapshot",
+)
 
 _BPF, _BPF_CPU = "bpfel", "v3"  # 32-bit operations and all comparisons: Linux 5.1
 
