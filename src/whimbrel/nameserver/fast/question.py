@@ -13,6 +13,7 @@ ODD, UNLISTABLE, ELSEWHERE = 0, 1, 2
 
 _IPV6_NAME_BYTES = 64
 _AT_BITS = 32  # an offset above an address, in one number
+_AT_MASK = 0x3F  # more than four octets take; so that the verifier, too, sees how far what follows can reach
 _MAPPED = 0xFFFF  # ::ffff:0:0/96 is IPv4 (RFC 4291, section 2.5.5.2)
 _MOST_LABELS = 127  # of a name of 255 bytes
 _OCTET_LETTERS = 3  # more is no octet and no hexadecimal digit
@@ -55,7 +56,7 @@ def ipv4_name(packet: Array) -> int:
         bad |= 1 - size >> 8 & byte(packet, at + 1) - 49 >> 8
         address |= (value & 0xFF) << (8 * part)
         at += size + 1
-    return -1 if bad else at << _AT_BITS | address
+    return -1 if bad else (at & _AT_MASK) << _AT_BITS | address
 
 
 @inlined
