@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are ./demo and ./test; the rest is for those who work on Whimbrel.
 LOCK = uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header
 
-.PHONY: demo test lint lock schemas bench bench-dns bench-link bench-rebuild latency soak crash fuzz
+.PHONY: demo test lint lock schemas bench bench-dns bench-dns-kernel bench-link bench-rebuild latency soak crash fuzz
 demo:
 	./demo
 test:
@@ -37,10 +37,13 @@ soak:
 fuzz:
 	tools/setup test
 	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py \
-		tests/nameserver/fast/test_answer.py
+		tests/nameserver/fast/test_answer.py tests/nameserver/fast/test_kernel.py
 	WHIMBREL_FUZZ=5000000 .venv/bin/python -m pytest -n 2 tests/nameserver/fast/test_safety.py
 	WHIMBREL_FUZZ=10000 .venv/bin/python -m pytest -n 2 tests/wire tests/messages tests/sensors tests/analysis tests/listings
 bench-dns:
 	tools/setup test
 	tools/debian bind knot nsd rbldnsd
 	PYTHONPATH=. .venv/bin/python -m bench.dns.bench
+bench-dns-kernel:
+	tools/setup test
+	PYTHONPATH=. .venv/bin/python -m bench.dns.kernel

@@ -68,6 +68,28 @@ def name_of(asked: IPv4Address | int | str) -> str:
     return ".".join(reversed(parts))
 
 
+def list_of(listed: list[tuple[str, int, Code | None]], *, many_zones: bool, has_names: bool) -> Snapshot:
+    entries = Entries()
+    for target, seconds, code in listed:
+        until = BORN + timedelta(seconds=seconds)
+        if code is None:
+            entries.exclude(target, until)
+        else:
+            entries.put(target, code, until)
+    if has_names:
+        entries.put_name("spam.net", FurtherCode.SPAMVERTISED, BORN + timedelta(seconds=3000), wildcard=True)
+    more = (
+        [zone("auth.bl.example", (20,)), zone("dbl.example", (0x102, 0x104)), zone("abc.dbl.example", (4,))]
+        if many_zones
+        else []
+    )
+    data = entries.snapshot(
+        zone="Bl.example", serial=9, born=BORN, expires=BORN + timedelta(days=1), more_zones=more,
+        codes=(Code(2), Code(4), Code(9)) if many_zones else None,
+    )  # fmt: skip
+    return Snapshot(data)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     listed=targets,
@@ -89,25 +111,8 @@ def test_any_list(
     has_names: bool,
     ask: Ask,
 ) -> None:
-    entries = Entries()
-    for target, seconds, code in listed:
-        until = BORN + timedelta(seconds=seconds)
-        if code is None:
-            entries.exclude(target, until)
-        else:
-            entries.put(target, code, until)
-    if has_names:
-        entries.put_name("spam.net", FurtherCode.SPAMVERTISED, BORN + timedelta(seconds=3000), wildcard=True)
-    more = (
-        [zone("auth.bl.example", (20,)), zone("dbl.example", (0x102, 0x104)), zone("abc.dbl.example", (4,))]
-        if many_zones
-        else []
-    )
-    data = entries.snapshot(
-        zone="Bl.example", serial=9, born=BORN, expires=BORN + timedelta(days=1), more_zones=more,
-        codes=(Code(2), Code(4), Code(9)) if many_zones else None,
-    )  # fmt: skip
-    snapshot, at = Snapshot(data), int(BORN.timestamp()) + later
+    snapshot = list_of(listed, many_zones=many_zones, has_names=has_names)
+    at = int(BORN.timestamp()) + later
     for each in asked:
         for zone_name in ZONE_NAMES:
             name = f"{name_of(each)}.{zone_name}.".lstrip(".")

@@ -13,6 +13,7 @@ ODD, UNLISTABLE, ELSEWHERE = 0, 1, 2
 
 _IPV6_NAME_BYTES = 64
 _AT_BITS = 32  # an offset above an address, in one number
+_AT_MASK = 0x3F  # more than four octets take; so that the verifier, too, sees how far what follows can reach
 _MAPPED = 0xFFFF  # ::ffff:0:0/96 is IPv4 (RFC 4291, section 2.5.5.2)
 _MOST_LABELS = 127  # of a name of 255 bytes
 _OCTET_LETTERS = 3  # more is no octet and no hexadecimal digit
@@ -45,16 +46,17 @@ def ipv4_name(packet: Array) -> int:
         size = byte(packet, at)
         value = 0
         for place in range(1, 4):
-            if place <= size:
-                digit = byte(packet, at + place) - 48
-                bad |= digit >> 4 | (digit + 6) >> 4  # negative, or above 9
-                value = value * 10 + digit
+            # Comparing is subtracting and keeping the sign, 0 or -1: where letters end no processor guesses right.
+            counts = ~(size - place >> 8)
+            digit = byte(packet, at + place) - 48
+            bad |= counts & (digit >> 4 | digit + 6 >> 4)  # negative, or above 9
+            value += counts & 9 * value + digit
         # Of one, two or three letters, without a leading zero: 1.2.3.04 is not a second 1.2.3.4.
-        least = (size == 2) * 10 + (size == 3) * 100
-        bad |= (size < 1) | (size > 3) | (value < least) | (value > 255)
+        bad |= size - 1 >> 8 | 3 - size >> 8 | 255 - value >> 16
+        bad |= 1 - size >> 8 & byte(packet, at + 1) - 49 >> 8
         address |= (value & 0xFF) << (8 * part)
         at += size + 1
-    return -1 if bad else at << _AT_BITS | address
+    return -1 if bad else (at & _AT_MASK) << _AT_BITS | address
 
 
 @inlined

@@ -1,0 +1,76 @@
+"""What new versions of Numba and llvmlite may move: each failure says in a line what broke."""
+
+from pathlib import Path
+
+import numba
+import pytest
+from numba.core import types
+
+from whimbrel.nameserver.fast import insides
+
+_ENTRY = """
+declare i32 @respond(ptr, ptr, i64)
+define i32 @entry(ptr %context) section "xdp" {
+  %result = alloca i32
+  %status = call i32 @respond(ptr %result, ptr null, i64 21)
+  %answer = load i32, ptr %result
+  ret i32 %answer
+}
+"""
+
+
+def test_what_is_inlined_stays_a_function_of_python() -> None:
+    assert insides.unsigned(5) == 5
+    assert insides.inlined(abs)(-2) == 2, "register_jitable no longer returns the function"
+
+
+def test_a_compiled_function_counts_no_references() -> None:
+    @insides.compiled
+    def first(numbers: tuple[int, int]) -> int:
+        return insides.signed(numbers[0])
+
+    assert first((7, 8)) == 7
+    called = "".join(first.inspect_llvm().values())  # type: ignore[attr-defined]
+    assert "NRT_incref" not in called, "the option _nrt no longer leaves the counting of references out"
+
+
+def test_the_cache_folder_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = insides.cache_folder()
+    assert folder is not None
+
+    built = insides.compiled(_seven)
+    assert built() == 7
+    assert list(folder.rglob("*.nbi")), "Numba no longer reads its CACHE_DIR when a function is decorated"
+
+
+def _seven() -> int:
+    return 7
+
+
+def test_an_external_function_is_called() -> None:
+    getppid = insides.external("getppid", "int32()")
+
+    @insides.compiled
+    def parent() -> int:
+        return getppid()
+
+    assert parent() > 0, "types.ExternalFunction no longer finds functions of the C library"
+
+
+def test_numba_knows_pointers_in_signatures() -> None:
+    arguments, _ = numba.core.sigutils.normalize_signature("int32(CPointer(uint8), int64)")  # type: ignore[no-untyped-call]
+    assert arguments == (types.CPointer(types.uint8), types.int64), "CPointer(...) no longer stands in signatures"  # type: ignore[no-untyped-call]
+
+
+def test_a_function_becomes_part_of_its_entry() -> None:
+    sections = insides.bpf_object(lambda number: 2 * number, "int32(int64)", _ENTRY)
+    # 42 in a register, and the end: Numba's inner function found, inlined, and nothing of Numba's left around it.
+    assert sections["xdp"].hex() == "b40000002a0000009500000000000000", "the IR is not as insides.py expects it"
+    assert not sections.get(".relxdp")
+
+
+def test_what_the_kernel_does_not_have_is_named() -> None:
+    getppid = insides.external("getppid", "int32()")
+    with pytest.raises(RuntimeError, match="calls what the kernel does not have: getppid"):
+        insides.bpf_object(lambda number: number + getppid(), "int32(int64)", _ENTRY)
