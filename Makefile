@@ -36,7 +36,9 @@ soak:
 	PYTHONPATH=. .venv/bin/python bench/soak.py --minutes $(or $(MINUTES),60)
 fuzz:
 	tools/setup test
-	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py
+	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py \
+		tests/nameserver/fast/test_answer.py
+	WHIMBREL_FUZZ=5000000 .venv/bin/python -m pytest -n 2 tests/nameserver/fast/test_safety.py
 	WHIMBREL_FUZZ=10000 .venv/bin/python -m pytest -n 2 tests/wire tests/messages tests/sensors tests/analysis tests/listings
 bench-dns:
 	tools/setup test

@@ -19,6 +19,10 @@ if "WHIMBREL_FUZZ" not in os.environ:
 # A shell gives no Ctrl-C to what it runs in the background (POSIX, section 2.11), and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Most tests start a name server for one question; compiling its answer would be most of what they do.  Those that are
+# about the compiled answer say so.
+os.environ.setdefault("WHIMBREL_SERVE_WORKERS", "0")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -1,6 +1,7 @@
 """The compiled packet loop alone, on one socket, without the server around it: `bare.py SNAPSHOT PORT`.
 
-What the server costs above this is guards, counts and the change of lists.  What the loop hands on is not answered.
+What the server costs above this is guards that limit and the change of lists: here nobody is limited, but all is
+counted.  What the loop hands on is not answered.
 """
 
 import mmap
@@ -8,8 +9,12 @@ import socket
 import sys
 from pathlib import Path
 
+from whimbrel.nameserver.counters import Counters
+from whimbrel.nameserver.fast.guarded import guards_of
 from whimbrel.nameserver.fast.loop import EXPIRES, Loop
 from whimbrel.nameserver.fast.tables import lists_of
+from whimbrel.nameserver.guards.guard import Guard
+from whimbrel.nameserver.guards.settings import GuardSettings
 from whimbrel.wire.snapshot import Snapshot
 
 _RECEIVE_BUFFER_BYTES = 4 << 20  # as the server's
@@ -25,8 +30,9 @@ def main() -> None:
         listening.bind(("127.0.0.1", port))
         loop, lists = Loop(listening.fileno()), lists_of(snapshot)
         loop.control[EXPIRES] = snapshot.expires
+        guards = guards_of(Guard(GuardSettings(rate=0), Counters().counts), loop.cookie)
         while True:
-            loop.run(lists)
+            loop.run(lists, guards)
 
 
 if __name__ == "__main__":

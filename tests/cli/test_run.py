@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+import dns.message
 import pytest
 from tests.cli.running import refused, run
-from tests.cli.service import Service, deliver, spam, until
+from tests.cli.service import ZONE, Service, deliver, spam, until
 from tests.pipeline.mail import mbox_of
 
 import whimbrel
@@ -75,6 +76,25 @@ def test_what_people_decide_is_published_by_itself(service: Service) -> None:
         until(lambda: service.is_listed("91.3.3.7"), "and the service decides on from there")
         assert not service.is_listed_itself("91.1.1.7")
     assert not [line for line in service.logged() if line["level"] == "error"]
+
+
+def test_its_name_server_is_guarded_by_the_settings(service: Service) -> None:
+    key = "abcdefghijklmnopqrstuvwx23"
+    (service.folder / "subscribers").write_text(f"acme {key} 1\n")
+    (service.folder / "subscribers").chmod(0o600)
+    guards = 'exempt = []\nrate_limit = 5\nslip = 0\nsubscribers = "subscribers"'
+    service.settings(serve=f'listen = ["127.0.0.1:0"]\n{guards}')
+    with service:
+        assert [service.ask(f"{key}.127.0.0.2") for _ in range(2)] == [0, 0]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            for _ in range(20):
+                flood.sendto(dns.message.make_query(f"2.0.0.127.{ZONE}.", "A").to_wire(), ("127.0.0.1", service.port))
+        until(lambda: service.metric("whimbrel_dns_dropped_total") > 10, "a flood is limited")
+        metrics = service.page("/metrics")[1]
+        assert 'whimbrel_dns_hits_total{code="127.255.255.255"} 1.0' in metrics
+        (told,) = run("top", "--once", "--every", "0.1", "--json", data=service.data).rows()
+        assert told["subscribers"] == {"acme": {"used": 2, "limit": 1}}
+    assert key not in metrics + service.log()
 
 
 def test_an_mbox_and_a_folder_are_watched_beside_it(service: Service) -> None:

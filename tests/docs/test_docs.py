@@ -22,6 +22,7 @@ from whimbrel.listings.explain import Explanation
 from whimbrel.listings.settings import PROFILES, Settings
 from whimbrel.messages import bounds
 from whimbrel.model.listing import MEANING, Code
+from whimbrel.nameserver import Counters, statistics
 from whimbrel.publishing.exports import FORMATS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +33,7 @@ ARCHITECTURE = TEXTS["docs/architecture.md"]
 SHARED = ("--data", "--json", "--now", "--help", "--version")  # explained once, for all commands
 TABLE_COMMANDS = ("hosts", "campaigns", "listings", "links")
 STORELESS_COMMANDS = {"config", "simulate"}
-TIMELESS_COMMANDS = {"backup", "restore", "rebuild"}  # a copy, or what was recorded, whatever the time
+TIMELESS_COMMANDS = {"backup", "restore", "rebuild", "top"}  # a copy, what was recorded, or what is now
 
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -329,6 +330,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     ingest = ("ingest", str(folder / "message.eml"), "--label", "spam", "--profile", "own", "--jobs", "1", *NOW, *data)
     done = subprocess.run([sys.executable, "-c", program, *ingest], capture_output=True, text=True, check=True)
     found = {"ingest": json.loads(done.stdout)}
+    statistics.write(folder / "data" / "serving.statistics", statistics.gathered(Counters(), 0.0))
     for line, *arguments in (
         ("observe", str(folder / "lines.jsonl")),
         ("why", "192.0.2.1"),
@@ -347,6 +349,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         ("allow", "192.0.2.0/24", "--owner", "x", "--why", "x"),
         ("rebuild",),
         ("forget", "192.0.2.1"),
+        ("top", "--once", "--every", "0.1"),
     ):
         name, *action = line.split()
         now = () if name in TIMELESS_COMMANDS else NOW

@@ -143,3 +143,13 @@ def test_a_folder_with_a_quote_in_its_name_is_read(tmp_path: Path, append: Appen
     with Evidence.open(tmp_path / "it's", write=True) as store:
         append(store, range(3))
         assert store.facts().num_rows == 3
+
+
+def test_an_engine_remembers_no_file_that_it_has_read(data_dir: Path, append: Append) -> None:
+    # What it holds would grow with every file, in a service that makes two for each message.
+    with Evidence.open(data_dir, write=True) as store:
+        for first in range(0, 50, 10):
+            append(store, range(first, first + 10))
+            assert store.observations(after_batch=store.last_batch() - 1).num_rows == 10
+        held = "SELECT coalesce(sum(memory_usage_bytes), 0) AS bytes FROM duckdb_memory()"
+        assert store.query(held)["bytes"].to_pylist() == [0]

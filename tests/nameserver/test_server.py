@@ -275,12 +275,3 @@ def test_sockets_outlive_the_server_and_queries_wait_in_them(path: Path, now: fl
     for bound in held:
         bound.udp.close()
         bound.tcp.close()
-
-
-def test_what_are_no_sockets_is_one_line() -> None:
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as datagrams, Path("/dev/null").open() as file:
-        for descriptors in ([os.dup(file.fileno())] * 2, [os.dup(tcp.fileno())], [999, 998]):
-            with pytest.raises(ConfigError, match="cannot be taken over"):
-                adopt(descriptors)
-        with pytest.raises(ConfigError, match="not UDP and TCP by turns"):
-            adopt([os.dup(tcp.fileno()), os.dup(datagrams.fileno())])

@@ -239,6 +239,20 @@ def test_no_name_beneath_one_that_does_not_exist_is_listed(
             assert "nxdomain" not in above, (name, listed, above)
 
 
+@settings(max_examples=200, deadline=None)
+@given(labels=st.lists(st.binary(min_size=1, max_size=63), max_size=40), last=st.sampled_from([b"", b"test", b"spam"]))
+def test_any_name_has_an_answer(labels: list[bytes], last: bytes, zones: Snapshot) -> None:
+    for name in ZONES:
+        for length in (len(labels), 1):
+            wire = b"".join(
+                bytes([len(label)]) + label for label in [*labels[:length], last, *name.encode().split(b".")]
+            )
+            raw = answer(b"\x12\x34\0\0\0\x01" + bytes(6) + wire + b"\0\0\x10\0\x01", zones, NOW, tcp=False)
+            assert raw is not None
+            dns.message.from_wire(raw)
+            assert raw[3] & 0xF in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN, dns.rcode.FORMERR}
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_golden(case: Path, zones: Snapshot) -> None:
     query = bytes.fromhex((case / "query.hex").read_text())

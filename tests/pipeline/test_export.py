@@ -9,8 +9,11 @@ from tests.pipeline.stores import ingested
 from tests.pipeline.test_publish import published
 
 from whimbrel.errors import ConfigError, SnapshotError, StoreError
+from whimbrel.model.listing import Code, FurtherCode
 from whimbrel.pipeline.export import export, export_to, read
 from whimbrel.pipeline.views import listings
+from whimbrel.publishing import Entries
+from whimbrel.publishing.building import zone_of
 from whimbrel.publishing.exports import FORMATS
 
 
@@ -73,3 +76,28 @@ def test_what_cannot_be_written_leaves_the_old_export(tmp_path: Path, undisturbe
         export(broken, "csv", old)
     assert old.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "list", "old"]
+
+
+def test_one_zone_of_several(tmp_path: Path) -> None:
+    auth = zone_of("auth.bl.example", ("localhost",), None, codes=[FurtherCode.COMPROMISED_ACCOUNT])
+    entries = Entries()
+    entries.put("192.0.2.1", Code.INFECTED, day(46))
+    entries.put("192.0.2.2", FurtherCode.COMPROMISED_ACCOUNT, day(46))
+    path = tmp_path / "list"
+    path.write_bytes(
+        entries.snapshot(
+            zone="bl.example", serial=1, born=day(45), expires=day(47), codes=list(Code), more_zones=[auth]
+        )
+    )
+
+    def exported(zone: str | None) -> list[str]:
+        content = read(tmp_path, day(45), snapshot=path, codes=(), force=False, zone=zone)
+        export(content, "plain", tmp_path / "plain")
+        head, *lines = (tmp_path / "plain").read_text().splitlines()
+        assert (zone or "bl.example").lower().rstrip(".") in head
+        return lines
+
+    assert exported(None) == exported("bl.example") == ["192.0.2.1"]
+    assert exported("Auth.BL.example.") == ["192.0.2.2"]
+    with pytest.raises(ConfigError, match=r"list has no zone other\.example; it has bl\.example, auth\.bl\.example"):
+        exported("other.example")

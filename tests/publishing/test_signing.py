@@ -1,5 +1,6 @@
 """Whose list it is: signed, verified, and refused whatever else was done to the file."""
 
+import lzma
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,6 +162,12 @@ def test_a_stranger_verifies_with_a_few_lines() -> None:
         else:
             message += name + struct.pack("<Q", length) + hashlib.sha512(content).digest()
     Ed25519PublicKey.from_public_bytes(public_key(OLD).raw).verify(signature, message)
+
+
+def test_a_list_of_the_first_version_is_signed_as_such() -> None:
+    file = Path(__file__).resolve().parents[1] / "golden" / "snapshot" / "version-1.xz"
+    snapshot = Snapshot(signed(lzma.decompress(file.read_bytes()), [OLD]), trusting(OLD))
+    assert (snapshot.version, snapshot.signer) == (1, public_key(OLD))
 
 
 def test_keys_are_kept_secret_and_whole(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ for address in 192.0.2.1 203.0.113.4 198.51.100.7 198.51.100.25 2001:db8:1:2::5 
   ip address add "$address" dev lo nodad
 done
 number=700
-for name in postfix postdrop Debian-exim debian-spamd _rspamd unbound bind knot-resolver dnsmasq; do
+for name in postfix postdrop Debian-exim debian-spamd _rspamd unbound bind knot-resolver dnsmasq knot nsd pdns; do
   number=$((number + 1))
   sed -i "/^$name:/d" /etc/passwd /etc/group
   echo "$name:x:$number:$number::/nonexistent:/usr/sbin/nologin" >> /etc/passwd

@@ -206,6 +206,11 @@ def test_the_innermost_zone_has_the_name() -> None:
     assert snapshot.zone_of(()) is None
 
 
+def test_a_zone_whose_name_is_none_is_refused() -> None:
+    with pytest.raises(SnapshotError, match="do not hold together"):
+        Snapshot(encoded([], zone("bücher.example")))
+
+
 @pytest.mark.parametrize("other", [zone("BL.example"), zone("auth.bl.example", demo=True)])
 def test_zones_that_contradict_each_other_are_refused(other: Zone) -> None:
     with pytest.raises(SnapshotError, match="two zones of one name, or a demo's beside a real one"):

@@ -31,6 +31,7 @@ COMMANDS = {
     "publish": "Write the snapshot that name servers serve.",
     "export": "Write the list for other programs: rbldnsd, RPZ, firewalls, Postfix, STIX, MISP.",
     "serve": "Answer DNS queries from the snapshot.",
+    "top": "Show a running name server: queries, answers, drops, who asks.",
     "mirror": "Keep a signed list that others publish, and answer from it.",
     "key": "Make, exchange and show the keys that sign the list, and those that hash recipients.",
     "check": "Read all of a store and say what is wrong with it.",

@@ -36,6 +36,7 @@ Formats:
 @click.option(
     "--code", "codes", multiple=True, type=click.IntRange(2, 10), help="Only with this return code; may be repeated."
 )
+@click.option("--zone", metavar="NAME", help="The zone to export [the list's main one].")
 @click.option("--force", is_flag=True, help="Export a demo's list of old mail, too.")
 @now_option
 @data_option
@@ -45,6 +46,7 @@ def command(
     out: Path | None,
     snapshot: Path | None,
     codes: tuple[int, ...],
+    zone: str | None,
     force: bool,
     now: datetime,
     data_dir: Path,
@@ -57,7 +59,7 @@ def command(
         raise click.BadParameter(f"{min(unknown)} is no return code; there are {known}", param_hint="--code")
     if as_json and out is None:
         raise click.UsageError("--json tells what was written where; give --out, or see the format jsonl")
-    content = read(data_dir, now, snapshot=snapshot, codes=[Code(code) for code in codes], force=force)
+    content = read(data_dir, now, snapshot=snapshot, codes=[Code(code) for code in codes], force=force, zone=zone)
     if out is None:
         export_to(content, name, sys.stdout.buffer)
         return

@@ -8,13 +8,23 @@ from pathlib import Path
 
 import click
 
+from whimbrel.cli.guarding import guard_options
 from whimbrel.cli.logs import log_options, set_up
 from whimbrel.cli.options import Instant, data_option, json_option, public_keys
-from whimbrel.cli.serving import Serving, answer, clock_from, endpoints, listen_option, until_told
+from whimbrel.cli.serving import (
+    Serving,
+    answer,
+    clock_from,
+    endpoints,
+    listen_option,
+    statistics_option,
+    until_told,
+    workers_option,
+)
 from whimbrel.errors import SnapshotError, UpstreamError
 from whimbrel.model.endpoint import Endpoint, strangers
-from whimbrel.nameserver import ServerSettings
-from whimbrel.pipeline.places import snapshot_path
+from whimbrel.nameserver import GuardSettings, ServerSettings
+from whimbrel.pipeline.places import snapshot_path, statistics_path
 from whimbrel.publishing.fetching import source_of
 from whimbrel.publishing.mirror import Mirror
 
@@ -57,6 +67,9 @@ _log = logging.getLogger(__name__)
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to keep the list [list.snapshot in the store, which needs nothing else].",
 )
+@workers_option
+@guard_options
+@statistics_option
 @log_options
 @click.option("--now", type=Instant(), help="Let the mirror's clock begin here: for a list of old mail.")
 @data_option
@@ -68,6 +81,9 @@ def command(
     no_serve: bool,
     listen: tuple[Endpoint, ...],
     snapshot: Path | None,
+    guards: GuardSettings,
+    statistics: Path | None,
+    workers: int,
     log_format: str,
     log_level: str,
     now: datetime | None,
@@ -82,7 +98,7 @@ def command(
     keys, clock = public_keys(trusted), clock_from(now)
     path = snapshot or snapshot_path(data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
-    settings = ServerSettings(snapshot=path, listen=endpoints(listen), trusted=keys)
+    settings = ServerSettings(snapshot=path, listen=endpoints(listen), trusted=keys, guards=guards, workers=workers)
     mirror = Mirror(source_of(source), path, keys, clock, takes_demo=no_serve or not strangers(settings.listen))
     _first_look(mirror)
 
@@ -92,7 +108,10 @@ def command(
             click.echo(f"keeping {path}; Ctrl-C ends", err=True)
             await stop.wait()
         else:
-            await answer(Serving(settings=settings, clock=clock, as_json=as_json), stop)
+            serving = Serving(
+                settings=settings, clock=clock, as_json=as_json, statistics=statistics or statistics_path(path)
+            )
+            await answer(serving, stop)
         following.check()
 
     until_told(run)

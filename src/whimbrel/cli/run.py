@@ -13,7 +13,9 @@ from whimbrel.cli.logs import set_up
 from whimbrel.cli.options import Instant, config_option, data_option, json_option, settings_file
 from whimbrel.cli.output import print_json
 from whimbrel.errors import StoreError
+from whimbrel.model.transfer import transfer_settings
 from whimbrel.pipeline.config import Config, load
+from whimbrel.pipeline.places import statistics_path
 
 if TYPE_CHECKING:
     from whimbrel.pipeline.running.supervisor import Running, Tools
@@ -44,7 +46,9 @@ def command(
     path, data_told = settings_file(context, config_file, data_dir)
 
     def read() -> Config:
-        return load(path, os.environ, data_told).config
+        config = load(path, os.environ, data_told).config
+        _check_transfers(config)
+        return config
 
     config = read()
     set_up(config.log.format, config.log.level)
@@ -78,8 +82,24 @@ def _once(config: Config, clock: Callable[[], datetime], *, as_json: bool, is_to
     )
 
 
+def _check_transfers(config: Config) -> None:
+    """Raise ConfigError or StoreError where the keys of transfers cannot be had: a name server would find out late."""
+    settings = transfer_settings(config.serve.transfer_keys, config.serve.transfer_to, config.serve.notify)
+    if settings is not None:
+        from whimbrel.nameserver.transfer import read_keys  # noqa: PLC0415 - for those who give transfers
+
+        read_keys(settings)
+
+
+def _transfer_options(config: Config) -> list[str]:
+    options = ["--transfer-keys", config.serve.transfer_keys] if config.serve.transfer_keys else []
+    options += [text for each in config.serve.transfer_to for text in ("--transfer-to", each)]
+    return options + [text for each in config.serve.notify for text in ("--notify", each)]
+
+
 def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json: bool, is_told: bool) -> "Tools":
-    from whimbrel.nameserver import bind  # noqa: PLC0415 - as above
+    from whimbrel.cli.guarding import guard_arguments  # noqa: PLC0415 - as above
+    from whimbrel.nameserver import bind  # noqa: PLC0415
     from whimbrel.pipeline.running.supervisor import Tools  # noqa: PLC0415
 
     def serve(config: Config, snapshot: Path, descriptors: Sequence[int]) -> Sequence[str]:
@@ -87,6 +107,9 @@ def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json
         level = "warning" if config.log.level == "info" else config.log.level  # it tells of each of many snapshots
         options = ["--snapshot", str(snapshot), "--log-format", config.log.format, "--log-level", level]
         options += [text for each in descriptors for text in ("--fd", str(each))]
+        options += ["--workers", str(config.serve.workers)]
+        options += [*guard_arguments(config.serve), "--statistics", str(statistics_path(snapshot))]
+        options += _transfer_options(config)
         options += ["--now", clock().isoformat()] if is_told else []
         return [sys.executable, "-c", program, "serve", "--supervised", *options]
 

@@ -1,12 +1,14 @@
 """What the commands share that answer over DNS: where to listen, by which clock, and how they end."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -14,13 +16,17 @@ import msgspec
 
 from whimbrel.cli.output import print_json
 from whimbrel.model.endpoint import Endpoint, parse_endpoint
-from whimbrel.nameserver import Bound, Counters, ServerSettings, serve
+from whimbrel.nameserver import Bound, Counters, ServerSettings, serve, statistics
+from whimbrel.nameserver.guards.counts import time_bound
+from whimbrel.nameserver.statistics import Statistics
 
 Clock = Callable[[], float]
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 _DNS_PORT = 53
 _REPORT_SECONDS = 1.0  # Prometheus asks every 15 s or so; a name server that is silent for ten of these hangs
+_log = logging.getLogger(__name__)
+
 _DEFAULT = (Endpoint("127.0.0.1", 5300), Endpoint("::1", 5300))
 
 
@@ -44,6 +50,28 @@ def listen_option(function: _Function) -> _Function:
         type=_Listen(),
         multiple=True,
         help="Where to answer, UDP and TCP; may be repeated; port 0: a free one [127.0.0.1:5300 and [::1]:5300].",
+    )(function)
+
+
+def statistics_option(function: _Function) -> _Function:
+    """Add `--statistics FILE`: where to tell how it goes."""
+    return click.option(
+        "--statistics",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Where to tell each second how it goes, for `whimbrel top` [serving.statistics beside the list].",
+    )(function)
+
+
+def workers_option(function: _Function) -> _Function:
+    """Add `--workers N`: how many threads answer."""
+    return click.option(
+        "--workers",
+        metavar="N",
+        type=click.IntRange(min=0, max=256),
+        default=1,
+        show_default=True,
+        envvar="WHIMBREL_SERVE_WORKERS",
+        help="Threads that answer UDP on each endpoint, compiled: as many as it has cores; 0: none, all in Python.",
     )(function)
 
 
@@ -72,13 +100,17 @@ def until_told(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """What is served, and for whom: `supervised` for `whimbrel run`, `as_json` for another program, else for people."""
+    """What is served, and for whom: `supervised` for `whimbrel run`, `as_json` for another program, else for people.
+
+    How it goes is told in the file `statistics`, where that can be written.
+    """
 
     settings: ServerSettings
     clock: Clock
     sockets: list[Bound] | None = None
     as_json: bool = False
     supervised: bool = False
+    statistics: Path | None = None
 
 
 async def answer(serving: Serving, stop: asyncio.Event) -> None:
@@ -87,21 +119,25 @@ async def answer(serving: Serving, stop: asyncio.Event) -> None:
     One who is supervised tells it each second, as JSON, and ends with its standard input.
     """
     counters = Counters()
-    reporting = None
     if serving.supervised:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _stop_at_the_end, stop)
-        reporting = asyncio.create_task(_report(counters))
+    reporting = asyncio.create_task(_report(serving, counters))
+
+    def ready(listening: tuple[Endpoint, ...]) -> None:
+        _tell(serving, listening)
+        _tell_statistics(serving, counters)
+
     await serve(
         serving.settings,
         stop=stop,
-        ready=lambda listening: _tell(serving, listening),
+        ready=ready,
         clock=serving.clock,
         counters=counters,
         sockets=serving.sockets,
     )
-    if reporting is not None:
-        reporting.cancel()
-        print_json(_counted(counters))
+    reporting.cancel()
+    _tell_statistics(serving, counters)
+    if serving.supervised:
         return
     click.echo(f"{counters.udp:,} UDP and {counters.tcp:,} TCP queries, {counters.dropped:,} not answered", err=True)
 
@@ -120,15 +156,40 @@ def _stop_at_the_end(stop: asyncio.Event) -> None:
         stop.set()
 
 
-async def _report(counters: Counters) -> None:
+async def _report(serving: Serving, counters: Counters) -> None:
+    is_writable = True
     while True:
         await asyncio.sleep(_REPORT_SECONDS)
-        print_json(_counted(counters))
+        could = _tell_statistics(serving, counters)
+        if is_writable and not could:
+            _log.warning("%s cannot be written: whimbrel top will not show this server", serving.statistics)
+        is_writable = could
 
 
-def _counted(counters: Counters) -> dict[str, object]:
-    """Return what the control process is told: counts since the start, and the serial that is answered from."""
-    rcodes = {f"rcode {code}": count for code, count in counters.by_rcode.items()}
-    serial = None if counters.current is None else counters.current.snapshot.serial
-    counts = {"udp": counters.udp, "tcp": counters.tcp, "dropped": counters.dropped} | rcodes
-    return {"counts": counts, "serial": serial}
+def _tell_statistics(serving: Serving, counters: Counters) -> bool:
+    """Tell how it goes; False where the file cannot be written."""
+    told = statistics.gathered(counters, time.time())
+    if serving.supervised:
+        print_json({"counts": _counted(told), "serial": told.serial})
+    try:
+        if serving.statistics is not None:
+            statistics.write(serving.statistics, told)
+    except OSError:
+        return False
+    return True
+
+
+def _counted(told: Statistics) -> dict[str, float]:
+    """Return what the control process adds up: counts since the start, by kind and, behind a blank, what of it."""
+    counts: dict[str, float] = {"slipped": told.slipped, "denied": told.denied, "seconds": told.seconds}
+    labelled: dict[str, dict[str, int]] = {
+        "queries": told.queries,
+        "rcode": told.rcodes,
+        "code": told.codes,
+        "dropped": told.dropped,
+        "cookie": told.cookies,
+        "time": {f"{time_bound(place):.9f}": count for place, count in told.times.items()},
+    }
+    for kind, counted in labelled.items():
+        counts |= {f"{kind} {what}": count for what, count in counted.items()}
+    return counts

@@ -183,6 +183,9 @@ class Queries:
             "memory_limit": _MEMORY_LIMIT,
             "threads": threads,
             "temp_directory": str(self._folder / SPILL_FOLDER),
+            # It keeps an entry (about 1 KB, measured) for each file that was ever opened, local ones too, though it
+            # caches only what remote ones hold (duckdb issue 22730).  A service makes thousands of files an hour.
+            "enable_external_file_cache": False,
         }
 
     def _cursor(self) -> Any:  # noqa: ANN401 - duckdb has no types

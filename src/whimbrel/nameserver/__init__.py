@@ -4,13 +4,16 @@ It needs a snapshot file and nothing else: no database, no message, no analysis.
 other zones, dynamic updates, and any judgement of its own; what is listed was decided before the snapshot was cut.
 
 Read `answer.py` first (the whole behaviour, a pure function of packet, snapshot and time), then `names.py` (what a name
-means), `current.py` (taking up a new snapshot), `guards/` (who may ask, and how much) and `server.py` (sockets).
+means), `current.py` (taking up a new snapshot), `guards/` (who may ask, and how much), `server.py` (the event
+loop around it), and then `fast/` (the same answers, compiled) with `workers.py` (its threads).  `transfer/` gives
+copies of the zone away.
 """
 
 from whimbrel.model.endpoint import Endpoint
 from whimbrel.nameserver.answer import answer
 from whimbrel.nameserver.counters import Counters
 from whimbrel.nameserver.guards.settings import GuardSettings
-from whimbrel.nameserver.server import Bound, ServerSettings, adopt, bind, serve
+from whimbrel.nameserver.server import ServerSettings, serve
+from whimbrel.nameserver.sockets import Bound, adopt, bind
 
 __all__ = ["Bound", "Counters", "Endpoint", "GuardSettings", "ServerSettings", "adopt", "answer", "bind", "serve"]

@@ -121,7 +121,7 @@ def reason_text(entry: Entry, address: Address | None) -> str:
 
 
 def _apex(type_: int, zone: Zone, serial: int) -> _Reply:
-    soa = _soa_data(zone, serial)
+    soa = soa_data(zone, serial)
     if type_ in (Type.SOA, Type.ANY):
         return _Reply(Rcode.NOERROR, (Record(None, Type.SOA, lifetimes.APEX_SECONDS, soa),))
     if type_ == Type.NS:
@@ -131,11 +131,12 @@ def _apex(type_: int, zone: Zone, serial: int) -> _Reply:
 
 
 def _negative_soa(zone: Zone, serial: int) -> Record:
-    return Record(dns.write_name(zone.name), Type.SOA, lifetimes.NEGATIVE_SECONDS, _soa_data(zone, serial))
+    return Record(dns.write_name(zone.name), Type.SOA, lifetimes.NEGATIVE_SECONDS, soa_data(zone, serial))
 
 
 @lru_cache(maxsize=16)
-def _soa_data(zone: Zone, serial: int) -> bytes:
+def soa_data(zone: Zone, serial: int) -> bytes:
+    """Return the data of the zone's SOA record (RFC 1035, section 3.3.13)."""
     timers = (
         serial,
         lifetimes.REFRESH_SECONDS,

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
 
 
 class Counters:
-    """All that is counted is in `counts`; `current` and `guard` are there once the server is."""
+    """All that is counted is in `counts`; `current` and `guard` are there once the server is.
+
+    `threads` is how many answer UDP with the compiled answer; 0: the reference does, still or for good.
+    """
 
     def __init__(self) -> None:
         self.current: CurrentSnapshot | None = None
         self.guard: Guard | None = None
         self.counts = counts_of_nothing()
+        self.threads = 0
 
     @property
     def udp(self) -> int:

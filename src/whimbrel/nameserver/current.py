@@ -37,8 +37,14 @@ class CurrentSnapshot:
             raise SnapshotError(f"{path}: no snapshot there; write one with 'whimbrel publish'")
         self.snapshot = self._load(None)
         self._said_expired = False
+        self._prepare: Callable[[Snapshot], None] = lambda _: None
+        self._swapped: Callable[[Snapshot], None] = lambda _: None
         self.swaps = 0
         self.refused = 0
+
+    def on_swap(self, prepare: Callable[[Snapshot], None], swapped: Callable[[Snapshot], None]) -> None:
+        """Have `prepare` called with each new snapshot, in a thread, and `swapped` once it is in force."""
+        self._prepare, self._swapped = prepare, swapped
 
     async def follow(self) -> None:
         """Look for a new file until cancelled; a bad one is refused with a logged line, and the old one served on."""
@@ -56,12 +62,15 @@ class CurrentSnapshot:
         try:
             # In a thread: the checksum of ten million entries takes milliseconds in which queries are answered.
             snapshot = await asyncio.to_thread(self._load, self.snapshot)
+            if snapshot is not self.snapshot:
+                await asyncio.to_thread(self._prepare, snapshot)
         except SnapshotError as error:
             self.refused += 1
             _log.warning("%s; %d stays in force", error, self.snapshot.serial)
             return
         if snapshot is not self.snapshot:
             self.snapshot = snapshot
+            self._swapped(snapshot)
             self.swaps += 1
             _log.info("snapshot %d in force, %d entries", snapshot.serial, len(snapshot))
 

@@ -6,41 +6,38 @@ connection, answered in order.  Every answer is made from one snapshot, read onc
 
 import asyncio
 import contextlib
-import errno
 import logging
-import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from whimbrel.errors import ConfigError
+from whimbrel.errors import WhimbrelError
 from whimbrel.model.endpoint import Endpoint
+from whimbrel.model.transfer import TransferSettings
 from whimbrel.nameserver.counters import Counters
 from whimbrel.nameserver.current import CurrentSnapshot
 from whimbrel.nameserver.guards.client import client_at
 from whimbrel.nameserver.guards.counts import Count, time_place
 from whimbrel.nameserver.guards.guard import Guard
 from whimbrel.nameserver.guards.settings import GuardSettings
+from whimbrel.nameserver.sockets import MAX_TCP_CONNECTIONS, Bound, bind, more_sockets
+from whimbrel.nameserver.workers import Workers
 from whimbrel.wire.snapshot import PublicKey
+
+if TYPE_CHECKING:
+    from whimbrel.nameserver.transfer import Transfers
 
 # RFC 7766, section 6.2.3: "of the order of a few seconds"; BIND waits 30, NSD 120, Knot 10.
 TCP_IDLE_SECONDS = 10.0
-# RFC 7766, section 6.2.2 asks for a limit; BIND's `tcp-clients` is 150.
-MAX_TCP_CONNECTIONS = 150
-_TCP_BACKLOG = MAX_TCP_CONNECTIONS
-# Room for queries that come while Python collects garbage: 4 MB hold about 5,000 of them with the kernel's overhead.
-# The kernel cuts it to net.core.rmem_max.
-_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 # Answers that the network does not take at once wait here, then are dropped: the event loop itself sets no bound.
 _UNSENT_BYTES = 1024 * 1024
 # How often files of secrets and subscribers are looked at: one stat each.
 _TEND_SECONDS = 1.0
-# With port 0 the kernel picks for the first socket; another program may hold that number on the next.
-_PORT_ATTEMPTS = 20
 
 _log = logging.getLogger(__name__)
 
@@ -48,29 +45,55 @@ _log = logging.getLogger(__name__)
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the snapshot lies, where to listen, which keys, if any, are trusted (one must have signed), and the guards.
 
-    All endpoints that say port 0 get the same free one, for UDP and TCP.
+    All endpoints that say port 0 get the same free one, for UDP and TCP.  `workers` is the number of threads that
+    answer UDP on each endpoint with the compiled answer; 0: the reference answers everything.  Without `transfers`
+    nobody gets any.
     """
 
     snapshot: Path
     listen: tuple[Endpoint, ...] = (Endpoint("127.0.0.1", 0), Endpoint("::1", 0))
     trusted: tuple[PublicKey, ...] = ()
     guards: GuardSettings = GuardSettings()
+    workers: int = 0
+    transfers: TransferSettings | None = None
 
 
 class _Responder:
-    """Answers packets from the snapshot in force, under guard."""
+    """Answers packets from the snapshot in force, under guard; `transfers` has the first say, where there are any."""
 
-    def __init__(self, current: CurrentSnapshot, clock: Callable[[], float], guard: Guard) -> None:
+    def __init__(
+        self,
+        current: CurrentSnapshot,
+        clock: Callable[[], float],
+        guard: Guard,
+        transfers: "Transfers | None" = None,
+    ) -> None:
         self._current = current
         self._clock = clock
         self._guard = guard
+        self._transfers = transfers
+        self.workers: Workers | None = None
 
-    def respond(self, packet: bytes, client: str, *, tcp: bool) -> bytes | None:
+    def respond(self, packet: bytes, client: str, *, tcp: bool) -> Iterable[bytes]:
+        """Return what is sent in answer to a packet: one message, of a transfer many, or none."""
+
+        def plain() -> bytes | None:
+            return self._plain(packet, client, tcp=tcp)
+
+        parts = None if self._transfers is None else self._transfers.respond(packet, client, plain, tcp=tcp)
+        if parts is not None:
+            return parts
+        response = plain()
+        return () if response is None else (response,)
+
+    def _plain(self, packet: bytes, client: str, *, tcp: bool) -> bytes | None:
         began = time.monotonic_ns()
         snapshot, now = self._current.snapshot, self._clock()
         response = self._guard.respond(packet, client_at(client), snapshot, now, began // 1_000_000, tcp=tcp)
         if response is not None:
-            self._guard.counts.times[time_place(time.monotonic_ns() - began)] += 1
+            took = time.monotonic_ns() - began
+            self._guard.counts.times[time_place(took)] += 1
+            self._guard.counts.totals[Count.NANOSECONDS] += took
         return response
 
     def unsent(self) -> None:
@@ -81,6 +104,8 @@ class _Responder:
         while True:
             await asyncio.sleep(_TEND_SECONDS)
             self._guard.tend(self._clock())
+            if self.workers is not None:
+                self.workers.refresh()  # what was read again, and a clock that was set
 
 
 class _Udp(asyncio.DatagramProtocol):
@@ -101,8 +126,7 @@ class _Udp(asyncio.DatagramProtocol):
         if transport.get_write_buffer_size() > _UNSENT_BYTES:  # type: ignore[attr-defined]
             self._responder.unsent()
             return
-        response = self._responder.respond(data, addr[0], tcp=False)
-        if response is not None:
+        for response in self._responder.respond(data, addr[0], tcp=False):
             transport.sendto(response, addr)
 
 
@@ -122,18 +146,23 @@ class _Tcp:
         writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = str(writer.get_extra_info("peername")[0])
+        peer = writer.get_extra_info("peername")
+        if peer is None:
+            return  # gone before we looked
+        client = str(peer[0])
         while True:
             async with asyncio.timeout(TCP_IDLE_SECONDS):
                 length = int.from_bytes(await reader.readexactly(2), "big")
                 packet = await reader.readexactly(length)
-            response = self._responder.respond(packet, client, tcp=True)
-            if response is None:
+            is_answered = False
+            for response in self._responder.respond(packet, client, tcp=True):
+                is_answered = True
+                writer.write(len(response).to_bytes(2, "big") + response)
+                async with asyncio.timeout(TCP_IDLE_SECONDS):
+                    await writer.drain()
+                await asyncio.sleep(0)  # a client that sends, or is sent, without end lets the others have their turn
+            if not is_answered:
                 return  # what must not be answered over TCP is no DNS client
-            writer.write(len(response).to_bytes(2, "big") + response)
-            async with asyncio.timeout(TCP_IDLE_SECONDS):
-                await writer.drain()
-            await asyncio.sleep(0)  # a client that sends without end lets the others have their turn
 
     async def end(self) -> None:
         for task in self._connections:
@@ -149,152 +178,97 @@ async def serve(
     ready: Callable[[tuple[Endpoint, ...]], None] = lambda _: None,
     clock: Callable[[], float] = time.time,
     counters: Counters | None = None,
-    sockets: "Sequence[Bound] | None" = None,
+    sockets: Sequence[Bound] | None = None,
 ) -> None:
     """Answer until `stop` is set; `ready` is told the endpoints once all of them answer.
 
     `clock` gives seconds since 1970; `sockets` are used instead of binding `settings.listen`.  Raises SnapshotError
-    where there is no good snapshot to begin with, ConfigError where an endpoint or a file of the guards cannot be had.
+    where there is no good snapshot to begin with, ConfigError where an endpoint, a file of the guards or the keys of
+    transfers cannot be had.
     """
     counters = counters or Counters()
     current = CurrentSnapshot(settings.snapshot, clock, settings.trusted)
     counters.current = current
     counters.guard = guard = Guard(settings.guards, counters.counts)
-    responder = _Responder(current, clock, guard)
+    transfers = _transfers(settings, current, clock)
+    responder = _Responder(current, clock, guard, transfers)
     sockets = bind(settings.listen) if sockets is None else sockets
     async with AsyncExitStack() as stack:
-        endpoints = await _start(stack, sockets, responder)
-        follower = asyncio.create_task(current.follow())
-        tending = asyncio.create_task(responder.tend())
-        for task in (follower, tending):
-            stack.push_async_callback(_cancelled, task)
+        endpoints, transports = await _start(stack, sockets, responder)
+        workers = Workers(current, guard, partial(responder.respond, tcp=False), clock)
+        responder.workers = workers
+        stack.push_async_callback(workers.end)
+        if settings.workers:
+            compiling = asyncio.create_task(
+                _take_over(stack, workers, sockets, transports, count=settings.workers, counters=counters)
+            )
+            stack.push_async_callback(_cancelled, compiling)
+        followers = [asyncio.create_task(current.follow()), asyncio.create_task(responder.tend())]
+        if transfers is not None:
+            followers.append(asyncio.create_task(transfers.run()))
         ready(endpoints)
         stopped = asyncio.create_task(stop.wait())
-        stack.push_async_callback(_cancelled, stopped)
+        failed = asyncio.create_task(workers.failed.wait())
+        for task in (*followers, stopped, failed):
+            stack.push_async_callback(_cancelled, task)
         # The others end only by a defect of ours, which must not leave a server that never changes again.
-        await asyncio.wait((stopped, follower, tending), return_when=asyncio.FIRST_COMPLETED)
-        for task in (follower, tending):
-            if task.done():
-                task.result()
+        await asyncio.wait((stopped, failed, *followers), return_when=asyncio.FIRST_COMPLETED)
+        for follower in followers:
+            if follower.done():
+                follower.result()
+        if failed.done():
+            raise WhimbrelError("a thread that answers queries has ended; this is a defect of ours, the log says more")
 
 
-async def _cancelled(task: asyncio.Task[None] | asyncio.Task[bool]) -> None:
+def _transfers(settings: ServerSettings, current: CurrentSnapshot, clock: Callable[[], float]) -> "Transfers | None":
+    if settings.transfers is None:
+        return None
+    from whimbrel.nameserver.transfer import Transfers  # noqa: PLC0415 - for those who give transfers
+
+    return Transfers(settings.transfers, current, clock)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await task
 
 
-async def _start(stack: AsyncExitStack, sockets: "Sequence[Bound]", responder: _Responder) -> tuple[Endpoint, ...]:
+async def _take_over(
+    stack: AsyncExitStack,
+    workers: Workers,
+    sockets: Sequence[Bound],
+    transports: Sequence[asyncio.DatagramTransport],
+    *,
+    count: int,
+    counters: Counters,
+) -> None:
+    """Let threads answer over UDP as soon as the answer is compiled; the event loop goes on with TCP alone."""
+    taken = [pair.udp for pair in sockets]
+    for pair in sockets:
+        more = more_sockets(pair.udp, count - 1)
+        taken += more
+        for each in more:
+            stack.callback(each.close)
+    if await workers.start(taken):
+        counters.threads = len(taken)
+        for transport in transports:
+            transport.close()
+
+
+async def _start(
+    stack: AsyncExitStack, sockets: Sequence[Bound], responder: _Responder
+) -> tuple[tuple[Endpoint, ...], list[asyncio.DatagramTransport]]:
     loop = asyncio.get_running_loop()
+    transports: list[asyncio.DatagramTransport] = []
     conversations = _Tcp(responder)
     stack.push_async_callback(conversations.end)  # runs last: when nobody new can come in
     for pair in sockets:
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(responder), sock=pair.udp)
+        # A descriptor of its own: it is closed when threads take over, and the socket stays.
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(responder), sock=pair.udp.dup())
+        transports.append(transport)
+        stack.callback(pair.udp.close)
         stack.callback(transport.close)
         server = await asyncio.start_server(conversations, sock=pair.tcp)
         stack.callback(server.close)
-    return tuple(pair.endpoint for pair in sockets)
-
-
-class Bound(NamedTuple):
-    """An endpoint and its sockets."""
-
-    endpoint: Endpoint
-    udp: socket.socket
-    tcp: socket.socket
-
-
-def adopt(descriptors: Sequence[int]) -> list[Bound]:
-    """Return the sockets that a parent process bound and left open: of each endpoint UDP, then TCP.
-
-    Raises ConfigError where they are none.
-    """
-    opened: list[socket.socket] = []
-    problem = "they are not UDP and TCP by turns"
-    try:
-        opened += (socket.socket(fileno=descriptor) for descriptor in descriptors)
-        pairs = list(zip(opened[::2], opened[1::2], strict=True))
-    except (OSError, ValueError) as error:
-        pairs, problem = [], str(error)
-    if not pairs or any((udp.type, tcp.type) != (socket.SOCK_DGRAM, socket.SOCK_STREAM) for udp, tcp in pairs):
-        for each in opened:
-            each.close()
-        raise ConfigError(f"sockets {', '.join(map(str, descriptors))} cannot be taken over: {problem}")
-    for each in opened:
-        each.setblocking(False)
-    return [Bound(Endpoint(*udp.getsockname()[:2]), udp, tcp) for udp, tcp in pairs]
-
-
-def bind(listen: Sequence[Endpoint]) -> list[Bound]:
-    """Return bound sockets for every endpoint; those with port 0 share one number.
-
-    Raises ConfigError where one cannot be had.
-    """
-    for _ in range(_PORT_ATTEMPTS):
-        pairs: list[Bound] = []
-        free_port = 0
-        try:
-            for endpoint in listen:
-                pairs.append(_bound_pair(Endpoint(endpoint.address, endpoint.port or free_port)))
-                if not endpoint.port:
-                    free_port = pairs[-1].endpoint.port
-        except OSError as error:
-            if pairs and endpoint is listen[-1] and _lacks_ipv6(endpoint, error):
-                _log.warning("this machine has no IPv6: not listening on %s", endpoint.address)
-                return pairs
-            _close(pairs)
-            if error.errno == errno.EADDRINUSE and not endpoint.port:
-                continue
-            raise _cannot_listen(endpoint, error) from None
-        return pairs
-    raise ConfigError(f"no port is free on all of {', '.join(endpoint.address for endpoint in listen)}; name one")
-
-
-def _lacks_ipv6(endpoint: Endpoint, error: OSError) -> bool:
-    """Tell whether an error only means that the machine was started without IPv6."""
-    return endpoint.address == "::1" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
-
-
-def _bound_pair(endpoint: Endpoint) -> Bound:
-    udp = _socket(endpoint, socket.SOCK_DGRAM)
-    try:
-        endpoint = Endpoint(endpoint.address, udp.getsockname()[1])
-        return Bound(endpoint, udp, _socket(endpoint, socket.SOCK_STREAM))
-    except OSError:
-        udp.close()
-        raise
-
-
-def _socket(endpoint: Endpoint, kind: socket.SocketKind) -> socket.socket:
-    family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
-    bound = socket.socket(family, kind)
-    try:
-        bound.setblocking(False)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if kind == socket.SOCK_DGRAM:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-        else:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections in TIME_WAIT do not block
-        bound.bind((endpoint.address, endpoint.port))
-        if kind == socket.SOCK_STREAM:
-            bound.listen(_TCP_BACKLOG)  # here, not later: two that share a bound port find out only when they listen
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _close(pairs: list[Bound]) -> None:
-    for pair in pairs:
-        pair.udp.close()
-        pair.tcp.close()
-
-
-def _cannot_listen(endpoint: Endpoint, error: OSError) -> ConfigError:
-    where = f"cannot listen on {endpoint.address} port {endpoint.port}"
-    if error.errno == errno.EADDRINUSE:
-        return ConfigError(f"{where}: in use by another program; end that one, or give another port (0: a free one)")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return ConfigError(f"{where}: not permitted; give a port above 1023, or grant CAP_NET_BIND_SERVICE")
-    return ConfigError(f"{where}: {error.strerror or error}; give an address of this machine")
+    return tuple(pair.endpoint for pair in sockets), transports

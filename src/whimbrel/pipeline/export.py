@@ -11,7 +11,7 @@ from whimbrel.model.listing import Code
 from whimbrel.pipeline.places import snapshot_path
 from whimbrel.publishing import write_whole
 from whimbrel.publishing.exports import FORMATS, Content, content_of
-from whimbrel.wire.snapshot import Snapshot
+from whimbrel.wire.snapshot import Snapshot, Zone
 
 
 class Exported(NamedTuple):
@@ -28,19 +28,37 @@ class Exported(NamedTuple):
     demo: bool
 
 
-def read(data_dir: Path, now: datetime, *, snapshot: Path | None, codes: Collection[Code], force: bool) -> Content:
-    """Return what the published snapshot, or the one named, lists at `now`.
+def read(
+    data_dir: Path,
+    now: datetime,
+    *,
+    snapshot: Path | None,
+    codes: Collection[Code],
+    force: bool,
+    zone: str | None = None,
+) -> Content:
+    """Return what a zone of the published snapshot, or of the one named, lists at `now`; None: its main zone.
 
-    Raises ConfigError for a demo's list unless it is forced: its addresses belong to others now.
+    Raises ConfigError for a zone that the list lacks, and for a demo's list unless it is forced: its addresses belong
+    to others now.
     """
     path = snapshot or snapshot_path(data_dir)
     try:
         found = Snapshot(_mapped(path))
         if found.zone.demo and not force:
             raise ConfigError(f"{path} is a demo's list of old mail; it is exported only with --force")
-        return content_of(found, int(now.timestamp()), codes)
+        return content_of(found, int(now.timestamp()), codes, _zone(found, path, zone))
     except SnapshotError as error:
         raise SnapshotError(f"{path}: {error}") from None
+
+
+def _zone(snapshot: Snapshot, path: Path, name: str | None) -> Zone:
+    if name is None:
+        return snapshot.zone
+    for zone in snapshot.zones:
+        if zone.name == name.rstrip(".").lower():
+            return zone
+    raise ConfigError(f"{path} has no zone {name}; it has {', '.join(zone.name for zone in snapshot.zones)}")
 
 
 def _mapped(path: Path) -> memoryview:

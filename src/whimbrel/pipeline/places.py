@@ -8,6 +8,7 @@ from whimbrel.errors import ConfigError, StoreError
 LEDGER_FILE = "ledger.sqlite"
 LEDGER_URL_FILE = "ledger.url"
 SNAPSHOT_FILE = "list.snapshot"
+STATISTICS_FILE = "serving.statistics"
 SIGNING_KEY_FILE = "signing.key"
 EVIDENCE_FOLDER = "evidence"
 RECIPIENTS_KEY_FILE = "recipients.key"
@@ -38,6 +39,11 @@ def ledger_place(data_dir: Path) -> Path | str:
 def snapshot_path(data_dir: Path) -> Path:
     """Return where the snapshot for name servers is."""
     return data_dir / SNAPSHOT_FILE
+
+
+def statistics_path(snapshot: Path) -> Path:
+    """Return where the name server that answers from a snapshot tells how it goes."""
+    return snapshot.parent / STATISTICS_FILE
 
 
 def signing_key_path(data_dir: Path) -> Path:

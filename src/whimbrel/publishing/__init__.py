@@ -1,8 +1,8 @@
 """Publishing: listings come in, the snapshot that name servers answer from goes out, and is put in its place safely.
 
 Deliberately absent: judgement (what is listed was decided by policy and stands in the ledger), and serving.  Read
-`building.py` first, then `texts.py` (what the TXT record says) and `writing.py` (the file).  `exports/` gives the same
-list to programs that are no name server of ours.
+`building.py` first, then `targets.py` (what may be listed), `testentries.py`, `texts.py` (what the TXT record says) and
+`writing.py` (the file).  `exports/` gives the same list to programs that are no name server of ours.
 """
 
 from whimbrel.publishing.building import Entries

@@ -1,7 +1,7 @@
 """From listings to the bytes of a snapshot, with the test entries that every list must have."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Self
 
@@ -22,7 +22,7 @@ from whimbrel.wire.snapshot.nametable import NameRows
 # For a zone that is not delegated (a demo, a list asked inside one house) the conventional name of "this machine".
 LOCAL_SERVERS = ("localhost",)
 
-_ENDLESS = 1 << 39  # seconds since 1970 that no list lives to see, and that the snapshot's classes have room for
+_ENDLESS = int(datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp())  # still a time, for whoever writes it out
 
 _CODES: tuple[AnyCode, ...] = (*Code, *FurtherCode)
 # Rows of the reasons: what is listed, then the test entries, then the one reason of all exclusions.
@@ -32,7 +32,7 @@ _EXCLUDED_PLACE = 2 * len(_CODES)
 
 _Row = tuple[int, int, int, int]  # key, prefix length, reason, until
 _NameRow = tuple[bytes, bool, int, int]  # name in wire form, whether all beneath is meant, reason, until
-_Key = tuple[str, bool]  # target or name, and whether it is excluded (of names: whether all beneath is meant)
+_Key = tuple[str, bool]  # target, and whether it is excluded
 
 
 class Entries:

@@ -4,7 +4,7 @@ A query comes in as bytes from anybody, so reading it never raises, looks at eac
 gives either a `Query`, a `Refusal` (what to answer to something that is a query but not a good one), or None for what
 must not be answered at all: scraps, and responses (two servers that answer each other's answers never stop).
 
-Deliberately absent: zone transfers, updates, signatures, and names of other record types than those sent.
+Deliberately absent: updates, what signatures mean, and names of other record types than those sent.
 """
 
 import struct
@@ -38,13 +38,14 @@ _POINT_AT_QUESTION = 0xC000 | HEADER.size  # the question's name always stands r
 
 
 class Type(IntEnum):
-    """Record types (RFC 1035, section 3.2.2; RFC 6891; RFC 5936; RFC 1995)."""
+    """Record types (RFC 1035, section 3.2.2; RFC 6891; RFC 8945; RFC 5936; RFC 1995)."""
 
     A = 1
     NS = 2
     SOA = 6
     TXT = 16
     OPT = 41
+    TSIG = 250
     IXFR = 251
     AXFR = 252
     ANY = 255
@@ -54,7 +55,7 @@ CLASS_IN = 1
 
 
 class Rcode(IntEnum):
-    """Response codes (RFC 1035, section 4.1.1; BADVERS: RFC 6891, section 9; BADCOOKIE: RFC 7873, section 8)."""
+    """Response codes (RFC 1035, section 4.1.1; NOTAUTH: RFC 2136; BADVERS: RFC 6891; BADCOOKIE: RFC 7873)."""
 
     NOERROR = 0
     FORMERR = 1
@@ -62,6 +63,7 @@ class Rcode(IntEnum):
     NXDOMAIN = 3
     NOTIMP = 4
     REFUSED = 5
+    NOTAUTH = 9
     BADVERS = 16
     BADCOOKIE = 23
 
@@ -73,6 +75,18 @@ class Edns(NamedTuple):
     version: int
     dnssec_ok: bool
     cookie: bytes = b""  # 8 bytes, or 16 to 40
+
+
+class Found(NamedTuple):
+    """A record of a packet: the section it stands in (0: answers), where it begins, and where its data lies."""
+
+    section: int
+    at: int
+    owner: tuple[bytes, ...]
+    type: int
+    class_: int
+    lifetime_seconds: int
+    data: slice
 
 
 class Query(NamedTuple):
@@ -126,6 +140,27 @@ def parse_query(packet: bytes) -> Query | Refusal | None:  # noqa: PLR0911 - one
     if found is None or type_ == Type.OPT:
         return formerr
     return Query(id_, flags, labels, type_, class_, packet[HEADER.size : at], found[0])
+
+
+def records_of(packet: bytes) -> list[Found] | None:
+    """Return the records behind the one question of a packet, or None where they are not whole, or too many."""
+    _, _, _, *counts = HEADER.unpack_from(packet)
+    question = read_name(packet, HEADER.size)
+    if question is None or sum(counts) > MAX_RECORDS:
+        return None
+    at = question[1] + _QUESTION_TAIL.size
+    found: list[Found] = []
+    for section in (section for section, count in enumerate(counts) for _ in range(count)):
+        owner = read_name(packet, at)
+        if owner is None or owner[1] + _RECORD_TAIL.size > len(packet):
+            return None
+        type_, class_, lifetime, length = _RECORD_TAIL.unpack_from(packet, owner[1])
+        data = slice(owner[1] + _RECORD_TAIL.size, owner[1] + _RECORD_TAIL.size + length)
+        if data.stop > len(packet):
+            return None
+        found.append(Found(section, at, owner[0], type_, class_, lifetime, data))
+        at = data.stop
+    return found if at == len(packet) else None
 
 
 def read_name(packet: bytes, at: int) -> tuple[tuple[bytes, ...], int] | None:
@@ -186,11 +221,11 @@ def write_response(
     tcp: bool,
 ) -> bytes:
     """Return a response; over UDP one that is too long goes out empty with TC set (RFC 2181, section 9)."""
-    opt = b"" if query.edns is None else _write_opt(query.edns, rcode)
+    opt = b"" if query.edns is None else write_opt(query.edns, rcode)
     body = b"".join(_write_record(record) for record in (*answers, *authority))
     flags = QR | (AA if authoritative else 0) | query.flags & RD | rcode & 0xF
     counts = (len(answers), len(authority))
-    if HEADER.size + len(query.question) + len(body) + len(opt) > _limit(query.edns, tcp=tcp):
+    if HEADER.size + len(query.question) + len(body) + len(opt) > most_bytes(query.edns, tcp=tcp):
         body, counts, flags = b"", (0, 0), flags | TC
     return HEADER.pack(query.id, flags, 1, *counts, 1 if opt else 0) + query.question + body + opt
 
@@ -198,7 +233,7 @@ def write_response(
 def add_cookie(query: Query, response: bytes, cookie: bytes, *, tcp: bool) -> bytes:
     """Return the response to a query with EDNS with a cookie in its OPT record, emptied where it gets too long."""
     option = _OPTION_HEAD.pack(COOKIE_OPTION, len(cookie)) + cookie
-    if len(response) + len(option) > _limit(query.edns, tcp=tcp):
+    if len(response) + len(option) > most_bytes(query.edns, tcp=tcp):
         response = truncate(query, response)
     return response[:-2] + len(option).to_bytes(2, "big") + option
 
@@ -226,10 +261,11 @@ def put_question(query: Query, response: bytes, question_bytes: int, *, tcp: boo
     Nothing behind the question may point to what lies within it, but to its beginning.
     """
     response = response[: HEADER.size] + query.question + response[HEADER.size + question_bytes :]
-    return truncate(query, response) if len(response) > _limit(query.edns, tcp=tcp) else response
+    return truncate(query, response) if len(response) > most_bytes(query.edns, tcp=tcp) else response
 
 
-def _limit(edns: Edns | None, *, tcp: bool) -> int:
+def most_bytes(edns: Edns | None, *, tcp: bool) -> int:
+    """Return how long an answer may be for who asks."""
     if tcp:
         return TCP_BYTES
     return UDP_BYTES if edns is None else min(max(edns.udp_bytes, UDP_BYTES), EDNS_UDP_BYTES)
@@ -271,9 +307,15 @@ def _cookie_in(options: bytes) -> bytes | None:
 
 def _write_record(record: Record) -> bytes:
     owner = struct.pack("!H", _POINT_AT_QUESTION) if record.owner is None else record.owner
-    return owner + _RECORD_TAIL.pack(record.type, CLASS_IN, record.lifetime_seconds, len(record.data)) + record.data
+    return owner + record_tail(record.type, record.lifetime_seconds, record.data)
 
 
-def _write_opt(edns: Edns, rcode: Rcode) -> bytes:
+def record_tail(type_: Type, lifetime_seconds: int, data: bytes, class_: int = CLASS_IN) -> bytes:
+    """Return all of a record but its owner (RFC 1035, section 4.1.3)."""
+    return _RECORD_TAIL.pack(type_, class_, lifetime_seconds, len(data)) + data
+
+
+def write_opt(edns: Edns, rcode: Rcode) -> bytes:
+    """Return the OPT record of an answer (RFC 6891, section 6.1)."""
     flags = rcode >> 4 << 24 | (_DO if edns.dnssec_ok else 0)  # our version: 0
     return b"\0" + _RECORD_TAIL.pack(Type.OPT, EDNS_UDP_BYTES, flags, 0)

@@ -104,6 +104,30 @@ def test_limits(seed: int, rate: int, slip: int, asked: list[tuple[int, int, int
         assert (one == other).all()
 
 
+@untimed
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 20_000)), min_size=4, max_size=20))
+def test_limits_of_one_network_that_floods(bursts: list[tuple[int, int]]) -> None:
+    clear, compiled = (limits.limits_of(1, 2, sets=2, seed=7) for _ in range(2))
+    now_ms = 0
+    for count, pause_ms in bursts:
+        for _ in range(count):
+            expected = limits.judge(clear, 256, 0, now_ms)
+            assert fast.judge_answer(*compiled, U(256), 0, now_ms) == expected
+        now_ms += pause_ms
+    assert (clear.accounts == compiled.accounts).all()
+
+
+@untimed
+@given(CLIENTS, st.integers(0, 1), st.integers(-310, 3610))
+def test_cookies_of_ours_at_any_age(client: Client, made_by: int, age: int) -> None:
+    keys = [b"a" * 16, b"b" * 16]
+    known, now = cookies.secrets_of(keys), 1 << 31
+    shown = b"12345678" + cookies.server_cookie(b"12345678", client, now - age, keys[made_by])
+    out = np.zeros(24, np.uint8)
+    is_proved = fast.judge_cookie(array(shown), 0, 24, *halves(client), now, known, out)
+    assert (out.tobytes(), is_proved) == cookies.judged(shown, client, now, known)
+
+
 NETWORKS = st.lists(
     st.one_of(
         st.builds(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from whimbrel.errors import ConfigError
-from whimbrel.nameserver.guards.quota import NO_KEY, UNKNOWN, quotas_of, read_quotas, spend, subscriber
+from whimbrel.nameserver.guards.quota import NO_KEY, UNKNOWN, begin_day, quotas_of, read_quotas, spend, subscriber
 
 KEY = b"abcdefghijklmnopqrstuvwx23"
 OTHER = b"zyxwvutsrqponmlkjihgfedc45"
@@ -28,6 +28,16 @@ def test_what_does_not_look_like_a_key(label: bytes) -> None:
 def test_a_quota_is_a_day_s() -> None:
     quotas = quotas_of([("acme", KEY, 3)])
     assert [spend(quotas, 0, 20_000) for _ in range(5)] == [True, True, True, False, False]
+    assert spend(quotas, 0, 20_001)
+
+
+def test_a_new_day_begins_for_all() -> None:
+    quotas = quotas_of([("acme", KEY, 3), ("other", OTHER, 3)])
+    assert [spend(quotas, 0, 20_000) for _ in range(4)][-1] is False
+    begin_day(quotas, 20_000)
+    assert not spend(quotas, 0, 20_000)
+    begin_day(quotas, 20_001)
+    assert quotas.used.tolist() == [0, 0]
     assert spend(quotas, 0, 20_001)
 
 

@@ -13,7 +13,7 @@ from whimbrel.pipeline.running.child import NameServer
 from whimbrel.pipeline.running.metrics import Metrics
 
 BEGINS = "import os, sys, time; print('{\"listening\": []}', flush=True); "
-REPORTS = 'print(\'{"counts": {"udp": 2}, "serial": 7}\', flush=True); '
+REPORTS = 'print(\'{"counts": {"queries udp": 2}, "serial": 7}\', flush=True); '
 WAITS = "sys.stdin.read()"
 
 

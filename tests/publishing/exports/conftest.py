@@ -15,7 +15,6 @@ from typing import NamedTuple
 import dns.message
 import dns.rdatatype
 import pytest
-from tests.listed import listing
 
 from whimbrel.model.listing import Code
 from whimbrel.nameserver import answer
@@ -72,11 +71,14 @@ def records(message: dns.message.Message) -> list[str]:
     return sorted(record.to_text() for rrset in message.answer for record in rrset)
 
 
-def made_world(seed: int, now: datetime, targets: int = 400) -> World:
-    """Return a list cut half an hour before `now`, with entries that have ended since, nested as chance has it."""
+def made_world(seed: int, now: datetime, targets: int = 400, excluded: float = 0) -> World:
+    """Return a list cut half an hour before `now`, with entries that have ended since, nested as chance has it.
+
+    This part of its targets is excluded, and not listed.
+    """
     chance = random.Random(seed)
     born = now - timedelta(minutes=30)
-    listings, questions = [], list[Address]()
+    entries, questions = Entries(), list[Address]()
     for number in range(targets):
         if chance.random() < 0.7:
             prefix = chance.choice([32] * 6 + list(range(22, 32)))
@@ -88,12 +90,15 @@ def made_world(seed: int, now: datetime, targets: int = 400) -> World:
             network = ip_network((key >> (64 - prefix) << (64 - prefix) << 64, prefix))
         target = str(network.network_address) if network.prefixlen == 32 and network.version == 4 else str(network)
         seconds = chance.choice([600, 1700, 2400, 90_000, 900_000, 8_000_000]) + number
-        listings.append(listing(target, chance.choice(list(Code)), born, seconds))
+        until = born + timedelta(seconds=seconds)
+        if excluded and chance.random() < excluded:
+            entries.exclude(target, until)
+        else:
+            entries.put(target, chance.choice(list(Code)), until)
         first, last = network.network_address, network.broadcast_address
         questions += [first, last, first - 1, last + 1]
     questions += [IPv4Address("127.0.0.1"), IPv4Address("8.8.8.8"), IPv6Address("2001:db8:ff::1")]
-    distinct = {each.target: each for each in listings}
-    data = Entries.of(distinct.values()).snapshot(
+    data = entries.snapshot(
         zone="bl.example",
         serial=int(born.timestamp()),
         born=born,
@@ -103,16 +108,19 @@ def made_world(seed: int, now: datetime, targets: int = 400) -> World:
     return World(Snapshot(data), int(now.timestamp()), sorted(set(questions), key=lambda each: (each.version, each)))
 
 
-@pytest.fixture(scope="session", params=[5782, 1982])
+@pytest.fixture(scope="session", params=[(5782, 0), (1982, 0.25)], ids=["listed", "excluded"])
 def world(request: pytest.FixtureRequest) -> World:
-    """Half of what is asked is listed, some of it only by the wider of two networks."""
-    made = made_world(request.param, datetime.now(UTC))
+    """Half of what is asked is listed, some of it only by the wider of two networks; from one a part is excluded."""
+    seed, excluded = request.param
+    made = made_world(seed, datetime.now(UTC), excluded=excluded)
     listed = [each for each in made.questions if made.find(each) is not None]
     assert len(listed) > 300
     assert len(made.questions) - len(listed) > 150
     covered = [list(made.snapshot.covering((each.version, int(each)))) for each in listed]
     assert sum(len(entries) > 1 for entries in covered) > 100
     assert any(entries[0].until <= made.at for entries in covered)  # it has ended, and the wider one answers
+    hidden = [made.snapshot.covering((each.version, int(each))) for each in made.questions if not made.find(each)]
+    assert any(any(entry.code and entry.until > made.at for entry in entries) for entries in hidden) == bool(excluded)
     return made
 
 

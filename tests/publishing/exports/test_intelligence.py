@@ -12,6 +12,8 @@ from tests.publishing.exports.conftest import World, text_of
 from whimbrel.model.listing import Code
 from whimbrel.pipeline.export import export
 from whimbrel.publishing.exports.content import one_by_one, target
+from whimbrel.publishing.exports.rows import carved
+from whimbrel.wire.snapshot.encoder import HOST_BITS
 
 
 def entries(world: World) -> dict[str, int]:
@@ -19,7 +21,7 @@ def entries(world: World) -> dict[str, int]:
     return {
         target(family, key, prefix): content.reasons[reason].code
         for family, rows in content.families
-        for key, prefix, reason, _ in one_by_one(rows)
+        for key, prefix, reason, _ in one_by_one(carved(content, rows, HOST_BITS[family]))
     }
 
 

@@ -23,12 +23,12 @@ from whimbrel.nameserver.fast.search import (
     read,
 )
 from whimbrel.wire import lifetimes
-from whimbrel.wire.dns import CLASS_IN, EDNS_UDP_BYTES, Rcode, Type
+from whimbrel.wire.dns import CLASS_IN, COOKIE_OPTION, EDNS_UDP_BYTES, Rcode, Type
 
 HANDED_ON = 0
 NOT_OURS = -2  # beside a class, NOT_LISTED and UNKNOWN: no name of the zone
 
-_OPT_BYTES, _A_BYTES = 11, 16
+OPT_BYTES, COOKIE_HEAD_BYTES, _A_BYTES = 11, 4, 16
 _A, _TXT, _OPT, _IXFR, _AXFR, _ANY = (
     int(each) for each in (Type.A, Type.TXT, Type.OPT, Type.IXFR, Type.AXFR, Type.ANY)
 )
@@ -37,16 +37,44 @@ _POSITIVE_SECONDS = lifetimes.POSITIVE_SECONDS
 
 
 @inlined
+def cookie_bytes(packet: Array, at: int, length: int) -> int:
+    """Return the size of the cookie that is the only option of an OPT record, or 0 (RFC 7873, section 4)."""
+    size = length - at - OPT_BYTES - COOKIE_HEAD_BYTES
+    if not (size == 8 or 16 <= size <= 40):
+        return 0
+    option = at + OPT_BYTES
+    return size if pair(packet, option) == COOKIE_OPTION and pair(packet, option + 2) == size else 0
+
+
+@inlined
 def edns_of(packet: Array, at: int, length: int) -> int:
-    """Return 0 without an OPT record, 1 with one (3 with the bit DO), -1 where it is not so simple (RFC 6891)."""
+    """Return 0 without an OPT record, 1 with one (3 with the bit DO), -1 where it is not so simple (RFC 6891).
+
+    Its one option may be a cookie.
+    """
     records = pair(packet, 10)
     if records == 0:
         return 0 if at == length else -1
-    if records != 1 or at + _OPT_BYTES != length or byte(packet, at) != 0 or pair(packet, at + 1) != _OPT:
+    if records != 1 or byte(packet, at) != 0 or pair(packet, at + 1) != _OPT or byte(packet, at + 6) != 0:
         return -1
-    if byte(packet, at + 6) != 0 or pair(packet, at + 9) != 0:  # another version; options
+    size = pair(packet, at + 9)
+    if at + OPT_BYTES + size != length or (size > 0 and cookie_bytes(packet, at, length) == 0):
         return -1
     return 1 | byte(packet, at + 7) >> 7 << 1
+
+
+@inlined
+def put_opt(packet: Array, end: int, edns: int, upper: int) -> int:
+    """Write an OPT record, if one is due, with the upper bits of a return code; return where the packet ends."""
+    if edns == 0:
+        return end
+    put(packet, end, 0)
+    put_pair(packet, end + 1, _OPT)
+    put_pair(packet, end + 3, EDNS_UDP_BYTES)
+    put_pair(packet, end + 5, upper << 8)
+    put_pair(packet, end + 7, edns >> 1 << 15)
+    put_pair(packet, end + 9, 0)
+    return end + OPT_BYTES
 
 
 @inlined
@@ -58,22 +86,14 @@ def finished(packet: Array, end: int, edns: int, rcode: int, answers: int, autho
     put_pair(packet, 6, answers)
     put_pair(packet, 8, authority)
     put_pair(packet, 10, edns & 1)
-    if edns == 0:
-        return end
-    put(packet, end, 0)
-    put_pair(packet, end + 1, _OPT)
-    put_pair(packet, end + 3, EDNS_UDP_BYTES)
-    put_pair(packet, end + 5, 0)
-    put_pair(packet, end + 7, edns >> 1 << 15)
-    put_pair(packet, end + 9, 0)
-    return end + _OPT_BYTES
+    return put_opt(packet, end, edns, 0)
 
 
 @inlined
 def negative(packet: Array, end: int, edns: int, rcode: int, lists: Lists, zone: int) -> int:
     """Write an answer without records behind the question: the zone's SOA says for how long it holds."""
     size = lists.soa_bytes[zone]
-    if end + size + _OPT_BYTES > PACKET_BYTES:
+    if end + size + OPT_BYTES > PACKET_BYTES:
         return HANDED_ON
     for place in range(size):
         put(packet, end + place, read(lists.soa, SOA_ROW * zone + (place & 0x1FF), ANY_ROW))
@@ -83,7 +103,7 @@ def negative(packet: Array, end: int, edns: int, rcode: int, lists: Lists, zone:
 @inlined
 def positive(packet: Array, end: int, edns: int, lists: Lists, number: int, soon: int) -> int:
     """Write the A record of a listed address behind the question."""
-    if end + _A_BYTES + _OPT_BYTES > PACKET_BYTES:
+    if end + _A_BYTES + OPT_BYTES > PACKET_BYTES:
         return HANDED_ON
     left = read(lists.ends, 2 * number, lists.class_mask) - soon
     lifetime = max(1, min(_POSITIVE_SECONDS, left))
@@ -112,7 +132,7 @@ def reply(  # noqa: PLR0911 - one return for each way to answer
     if edns < 0 or type_ in (_OPT, _AXFR, _IXFR):
         return HANDED_ON
     if number == NOT_OURS:
-        return finished(packet, end, edns, _REFUSED, 0, 0) if end + _OPT_BYTES <= PACKET_BYTES else HANDED_ON
+        return finished(packet, end, edns, _REFUSED, 0, 0) if end + OPT_BYTES <= PACKET_BYTES else HANDED_ON
     if number in (NOT_LISTED, HIDDEN):
         # It may be a listed name, and labels of one digit each are the beginning of an IPv6 address as well: 4.3.2.1
         # may be 1234::/16.
@@ -140,6 +160,8 @@ def answer(packet: Array, length: int, lists: Lists, now: int, soon: int, kernel
     `kernel` what its verifier would not take is left out.
     """
     family, key, zone, end = asked(packet, length, lists, kernel)
+    if kernel and length > end + OPT_BYTES:  # a cookie
+        return HANDED_ON
     if family == 4:
         address = signed(key)
         number = ipv4_class(lists, zone, address, ipv4_row(lists, address), now, kernel)

@@ -116,11 +116,17 @@ def find_ipv6(lists: Lists, under_way: Searches, count: int, now: int) -> None:
 
 
 @inlined
-def answer_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searches, now: int, soon: int) -> None:
-    """Write the answers to the first `count` packets over them, and their lengths over `sizes` (or HANDED_ON)."""
+def find_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searches, now: int) -> None:
+    """Find what the first `count` packets ask about: `zone`, `number` and `end` of each."""
     ipv4, ipv6 = ask_all(rows, sizes, count, lists, under_way)
     find_ipv4(lists, under_way, ipv4, now)
     find_ipv6(lists, under_way, ipv6, now)
+
+
+@inlined
+def answer_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Searches, now: int, soon: int) -> None:
+    """Write the answers to the first `count` packets over them, and their lengths over `sizes` (or HANDED_ON)."""
+    find_all(rows, sizes, count, lists, under_way, now)
     for place in range(count):
         zone, number, end = under_way.zone[place], under_way.number[place], under_way.end[place]
         sizes[place] = reply(rows[place], sizes[place], lists, zone, number, end, soon)

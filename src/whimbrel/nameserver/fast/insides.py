@@ -6,19 +6,31 @@
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 from numba.core import config as numba_config
 from numba.core import sigutils, types
 from numba.extending import register_jitable
+from numba.np.numpy_support import carray
 
 from whimbrel import wire
 
-_SOURCES = (Path(__file__).parent, Path(wire.__file__).parent, Path(wire.__file__).parent / "snapshot")
+__all__ = ["bpf_object", "cache_folder", "carray", "compiled", "external", "inlined", "signed", "unsigned"]
+
+_SOURCES = (
+    Path(__file__).parent,
+    Path(__file__).parents[1] / "guards",
+    Path(wire.__file__).parent,
+    Path(wire.__file__).parent / "snapshot",
+)
+
+_BPF, _BPF_CPU = "bpfel", "v3"  # 32-bit operations and all comparisons: Linux 5.1
 
 _log = logging.getLogger(__name__)
 
@@ -94,3 +106,38 @@ def cache_folder() -> Path | None:
         _log.warning("%s: %s; the answers are compiled anew at each start", folder, error.strerror)
         return None
     return folder
+
+
+def bpf_object(function: Callable[..., int], signature: str, entry: str) -> dict[str, bytes]:
+    """Return the sections of an object file for the kernel: `entry`, LLVM's IR, which calls `function` as @respond.
+
+    Numba's function becomes part of the entry, and nothing else of what Numba makes is left.  Its C form has the
+    arguments of `signature` (Numba's notation), behind a place for the result and an unused one; it returns 0.
+    """
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = llvm.Target.from_triple(_BPF).create_target_machine(cpu=_BPF_CPU, opt=3)
+    written = numba.cfunc(signature, error_model="numpy")(function).inspect_llvm()
+    module = llvm.parse_assembly(written)
+    module.triple, module.data_layout = _BPF, str(machine.target_data)
+    inner = [each for each in module.functions if not each.is_declaration and each.name.startswith("_ZN")]
+    if len(inner) != 1:
+        raise RuntimeError(
+            f"Numba {numba.__version__} makes {len(inner)} functions of one for C, not 1: see insides.py"
+        )
+    inner[0].name = "respond"
+    inner[0].linkage = "external"
+    inner[0].add_function_attribute("alwaysinline")
+    module.link_in(llvm.parse_assembly(f'target triple = "{_BPF}"\n{entry}'))
+    for each in module.functions:
+        if not each.is_declaration and each.name != "entry":
+            each.linkage = "internal"
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
+    passes = llvm.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(module, passes)
+    called = set(re.findall(r"call [^\n]*?@([\w.$]+)\(", str(module)))
+    if foreign := sorted(name for name in called if not name.startswith("llvm.")):
+        raise RuntimeError(f"Numba {numba.__version__} calls what the kernel does not have: {', '.join(foreign)}")
+    file = llvm.ObjectFileRef.from_data(machine.emit_object(module))
+    return {each.name().decode(): each.data() for each in file.sections() if each.name()}

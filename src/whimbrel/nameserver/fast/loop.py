@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whimbrel.nameserver.fast.answer import HANDED_ON
-from whimbrel.nameserver.fast.batch import Searches, answer_all, searches
-from whimbrel.nameserver.fast.insides import compiled, external
+from whimbrel.nameserver.fast.batch import Searches, find_all, searches
+from whimbrel.nameserver.fast.guarded import COOKIE_BYTES, NOT_SENT, Guards, guarded_reply
+from whimbrel.nameserver.fast.insides import compiled, external, inlined
 from whimbrel.nameserver.fast.search import Array, Lists
+from whimbrel.nameserver.guards.counts import Count
+from whimbrel.nameserver.guards.fast import time_place
 
 BATCH = 64  # packets in one call; more gain nothing here, and each waits for the last
 # Longer queries than the compiled answer takes are rare (padded ones, RFC 8467, have 128 or 256); what is longer than
@@ -20,12 +23,14 @@ _NAME_BYTES = 28  # struct sockaddr_in6
 _IDLE_MILLISECONDS = 50  # how long a change can wait where no query comes
 _MSG_DONTWAIT = 0x40
 _POLLIN = 1
+_UNSENT, _NANOSECONDS = int(Count.UNSENT), int(Count.NANOSECONDS)
 
 # struct mmsghdr, iovec, pollfd, timespec of 64-bit Linux (recvmmsg(2), poll(2), clock_gettime(2)).
 _MESSAGE = np.dtype(
     [("name", "u8"), ("name_bytes", "u4"), ("_1", "u4"), ("pieces", "u8"), ("piece_count", "u8"), ("control", "u8"),
      ("control_bytes", "u8"), ("flags", "i4"), ("_2", "u4"), ("bytes", "u4"), ("_3", "u4")]
 )  # fmt: skip
+_MESSAGE_BYTES = _MESSAGE.itemsize
 _PIECE = np.dtype([("base", "u8"), ("bytes", "u8")])
 _POLL = np.dtype([("fd", "i4"), ("events", "i2"), ("returned", "i2")])
 
@@ -36,13 +41,12 @@ _clock_gettime = external("clock_gettime", "int32(int32, uintp)")
 
 # Rows of `Loop.control`.
 RETURN, EXPIRES, CLOCK_AHEAD_NANOSECONDS = range(3)
-# Rows of `Loop.counts`; answers by return code come from BY_RCODE on.
-QUERIES, DROPPED, BY_RCODE = range(3)
-_RCODES = 16
+_REALTIME, _MONOTONIC = 0, 1
+_SECOND = 1_000_000_000
 
 
 class Loop:
-    """The arrays of one loop over one UDP socket, and what it has counted (`counts`, by the rows named above)."""
+    """The arrays of one loop over one UDP socket."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -54,10 +58,10 @@ class Loop:
         self.polled = np.array([(descriptor, _POLLIN, 0)], _POLL)
         self.clock = np.zeros(2, np.int64)
         self.control = np.zeros(3, np.int64)
-        self.counts = np.zeros(BY_RCODE + _RCODES, np.uint64)
         self.handed_on = np.zeros(BATCH, np.int64)
         self.sizes = np.zeros(BATCH, np.int64)
         self.searches = searches(BATCH)
+        self.cookie = np.zeros(COOKIE_BYTES, np.uint8)
         step = np.arange(BATCH, dtype=np.uint64)
         self.pieces["base"] = self.rows.ctypes.data + step * np.uint64(ROW_BYTES)
         for each in (self.received, self.sent):
@@ -65,8 +69,11 @@ class Loop:
             each["pieces"] = self.pieces.ctypes.data + step * np.uint64(_PIECE.itemsize)
             each["piece_count"] = 1
 
-    def run(self, lists: Lists) -> int:
-        """Answer until there is something to hand on, whose rows are the first of `handed_on`; return how many."""
+    def run(self, lists: Lists, guards: Guards) -> int:
+        """Answer until there is something to hand on, whose rows are the first of `handed_on`; return how many.
+
+        Returns 0 when RETURN is set in `control`; EXPIRES there is when the list ends (seconds since 1970).
+        """
         addresses = (
             self.received.ctypes.data,
             self.sent.ctypes.data,
@@ -76,7 +83,7 @@ class Loop:
         return int(
             _serve(
                 self.descriptor, addresses, self.rows, self.names, self.pieces, self.received, self.sent, self.clock,
-                self.control, self.counts, self.handed_on, self.sizes, self.searches, lists,
+                self.control, self.handed_on, self.sizes, self.searches, lists, guards,
             )
         )  # fmt: skip
 
@@ -84,6 +91,24 @@ class Loop:
         """Return a packet that was handed on, and its sender as a struct sockaddr."""
         size = int(self.received["bytes"][row])
         return self.rows[row, :size].tobytes(), self.names[row, : self.received["name_bytes"][row]].tobytes()
+
+
+@inlined
+def nanoseconds_now(which: int, clock: Array, address: int) -> int:
+    """Return the time by one of the system's clocks."""
+    _clock_gettime(which, address)
+    nanoseconds: int = clock[0] * _SECOND + clock[1]
+    return nanoseconds
+
+
+@inlined
+def send_all(descriptor: int, address: int, count: int, totals: Array) -> None:
+    """Send the first `count` messages; what the kernel does not take (no route, no room) is lost, as on any network."""
+    done = 0
+    while done < count:
+        taken = _sendmmsg(descriptor, address + done * _MESSAGE_BYTES, count - done, 0)
+        totals[_UNSENT] += taken <= 0
+        done += max(taken, 1)
 
 
 @compiled
@@ -97,11 +122,11 @@ def _serve(
     sent: Array,
     clock: NDArray[np.int64],
     control: NDArray[np.int64],
-    counts: NDArray[np.uint64],
     handed_on: NDArray[np.int64],
     sizes: NDArray[np.int64],
     under_way: Searches,
     lists: Lists,
+    guards: Guards,
 ) -> int:
     while control[RETURN] == 0:
         for row in range(BATCH):
@@ -111,38 +136,36 @@ def _serve(
         if count <= 0:
             _poll(addresses[2], 1, _IDLE_MILLISECONDS)
             continue
-        _clock_gettime(0, addresses[3])
-        nanoseconds = clock[0] * 1_000_000_000 + clock[1] + control[CLOCK_AHEAD_NANOSECONDS]
-        now, soon = nanoseconds // 1_000_000_000, (nanoseconds + 999_999_999) // 1_000_000_000
+        began = nanoseconds_now(_MONOTONIC, clock, addresses[3])
+        time = nanoseconds_now(_REALTIME, clock, addresses[3]) + control[CLOCK_AHEAD_NANOSECONDS]
+        now, soon = time // _SECOND, (time + _SECOND - 1) // _SECOND
         for row in range(count):
             sizes[row] = received[row]["bytes"]
-        if now < control[EXPIRES]:
-            answer_all(rows, sizes, count, lists, under_way, now, soon)
-        else:
-            for row in range(count):
-                sizes[row] = HANDED_ON
+        is_good = now < control[EXPIRES]
+        if is_good:
+            find_all(rows, sizes, count, lists, under_way, now)
         given, left = 0, 0
         for row in range(count):
-            if names[row, 2] == 0 and names[row, 3] == 0:  # port 0 cannot be answered
-                counts[DROPPED] += 1
-                continue
-            if sizes[row] == HANDED_ON:
+            size = NOT_SENT
+            if names[row, 2] != 0 or names[row, 3] != 0:  # port 0 cannot be answered
+                size = HANDED_ON
+                if is_good:
+                    size = guarded_reply(
+                        rows[row], sizes[row], names[row], lists, under_way, row, guards, now, soon, began // 1_000_000
+                    )
+            if size == HANDED_ON:
                 handed_on[left] = row
                 left += 1
-                continue
-            counts[BY_RCODE + (rows[row, 3] & 15)] += 1
-            pieces[row]["bytes"] = sizes[row]
-            sent[given]["name"] = received[row]["name"]
-            sent[given]["name_bytes"] = received[row]["name_bytes"]
-            sent[given]["pieces"] = received[row]["pieces"]
-            given += 1
-        counts[QUERIES] += count
-        done = 0
-        while done < given:
-            taken = _sendmmsg(descriptor, addresses[1] + done * 64, given - done, 0)
-            # What the kernel refuses (no route, no room) is one answer lost, as on any network.
-            counts[DROPPED] += taken <= 0
-            done += max(taken, 1)
+            elif size != NOT_SENT:
+                pieces[row]["bytes"] = size
+                sent[given]["name"] = received[row]["name"]
+                sent[given]["name_bytes"] = received[row]["name_bytes"]
+                sent[given]["pieces"] = received[row]["pieces"]
+                given += 1
+        send_all(descriptor, addresses[1], given, guards.totals)
+        took = nanoseconds_now(_MONOTONIC, clock, addresses[3]) - began
+        guards.times[time_place(took)] += given
+        guards.totals[_NANOSECONDS] += took * given
         if left > 0:
             return left
     return 0

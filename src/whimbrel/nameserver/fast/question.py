@@ -127,7 +127,7 @@ def other_name(packet: Array, length: int, lists: Lists) -> tuple[int, int, int]
     be the beginning of an address is ODD, as is a zone itself.
     """
     end = name_end(packet, length)
-    if end == 0:
+    if end == 0 or lists.zones == 0:
         return ODD, 0, 0
     zone, begins = zone_of(packet, end, lists)
     if zone == ABSENT:

@@ -64,7 +64,7 @@ def _labels_within(zone: Zone, zones: list[Zone]) -> list[str]:
 
 def _is_part(label: str) -> bool:
     """Tell whether a label can be a part of an address's name."""
-    return len(label) <= 3 and set(label) <= set("0123456789abcdef")
+    return label in tuple("0123456789abcdef") or (label.isdigit() and len(label) <= 3)
 
 
 def _shown(zone: Zone) -> list[int]:

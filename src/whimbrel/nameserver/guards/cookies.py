@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from whimbrel.errors import ConfigError, StoreError
 from whimbrel.nameserver.guards.client import Client
+from whimbrel.nameserver.guards.files import private_text
 from whimbrel.nameserver.guards.siphash import KEY_BYTES, siphash24
 from whimbrel.wire import keyfile
 
@@ -99,12 +100,9 @@ def read_secrets(path: Path) -> Secrets:
 
     Raises ConfigError where the file is no good, or can be read by others.
     """
+    text = private_text(path, "the secrets of cookies")
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            keyfile.check_private(path, path.stat().st_mode)
-            lines = keyfile.parse(file.read(), path, least_bytes=KEY_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); it holds the secrets of cookies") from None
+        lines = keyfile.parse(text, path, least_bytes=KEY_BYTES)
     except StoreError as error:
         raise ConfigError(str(error)) from None
     wrong = next((line.id for line in lines if len(line.secret) != KEY_BYTES), None)

@@ -30,7 +30,8 @@ class Count(IntEnum):
     DENIED = 5  # refused by the access list
     PROVED = 6  # queries with a good server cookie
     UNPROVED = 7  # queries with a cookie, but no good one of ours
-    UNSENT = 8  # answers that the network did not take
+    UNSENT = 8  # queries left unanswered, for the network took no more
+    NANOSECONDS = 9  # that answers took together
 
 
 # By the third octet's last two bits, and the last: 127.0.0.x to 127.0.3.x, and the errors 127.255.255.252 to .255.

@@ -14,7 +14,7 @@ import numpy as np
 
 from whimbrel.nameserver.guards import cookies, counts, limits, quota, siphash
 
-_compiled = numba.njit(nogil=True, cache=True, boundscheck=False)
+_compiled = numba.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy", forceinline=True, _nrt=False)  # type: ignore[call-overload]  # Numba's types know no `_nrt`
 
 _U = np.uint64
 _I0, _I1, _I2, _I3 = map(np.uint64, siphash.INITIAL)

@@ -23,7 +23,7 @@ from whimbrel.nameserver.guards.client import Client
 from whimbrel.nameserver.guards.cookies import Cookie
 from whimbrel.nameserver.guards.counts import Count, Counts, count_answer, fade, note
 from whimbrel.nameserver.guards.limits import Kind, Verdict, judge, limits_of
-from whimbrel.nameserver.guards.quota import Failure, Quotas, quotas_of, read_quotas
+from whimbrel.nameserver.guards.quota import Failure, Quotas, begin_day, quotas_of, read_quotas
 from whimbrel.nameserver.guards.settings import GuardSettings
 from whimbrel.wire import dns
 from whimbrel.wire.dns import Query, Rcode
@@ -142,9 +142,10 @@ class Guard:
     # Once a second
 
     def tend(self, now: float) -> None:
-        """Read files again that have changed, change a secret that is ours alone daily, let the sketches fade."""
+        """Read files again that have changed, begin a new day, let the sketches fade."""
         self._reread(self._settings.subscribers, self._take_quotas)
         self._reread(self._settings.cookie_secrets, self._take_secrets)
+        begin_day(self.quotas, int(now) // subscription.SECONDS_A_DAY)
         last, self._tended = self._tended, int(now)
         if not last:
             return

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from whimbrel.errors import ConfigError, StoreError
+from whimbrel.errors import ConfigError
+from whimbrel.nameserver.guards.files import private_text
 from whimbrel.nameserver.guards.siphash import KEY_BYTES, siphash24
-from whimbrel.wire import keyfile
 
 LABEL_BYTES = 26
 _KEY = re.compile(rb"[a-z2-7]{26}")
@@ -75,6 +75,13 @@ def spend(quotas: Quotas, number: int, day: int) -> bool:
     return bool(quotas.used[number] <= quotas.limits[number])
 
 
+def begin_day(quotas: Quotas, day: int) -> None:
+    """Let nobody have used anything on a new day, whether he asks or not."""
+    is_past = quotas.days != day
+    quotas.used[is_past] = 0
+    quotas.days[is_past] = day
+
+
 def quotas_of(subscribers: list[tuple[str, bytes, int]], before: Quotas | None = None) -> Quotas:
     """Return quotas from names, keys and queries a day; what was used `before` stays used."""
     secret = np.frombuffer(secrets.token_bytes(KEY_BYTES), np.uint64) if before is None else before.secret
@@ -99,16 +106,8 @@ def read_quotas(path: Path, before: Quotas | None = None) -> Quotas:
 
     Raises ConfigError, which never quotes a line, where the file is no good, or can be read by others.
     """
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            keyfile.check_private(path, path.stat().st_mode)
-            lines = file.read().splitlines()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); it holds the keys of subscribers") from None
-    except StoreError as error:
-        raise ConfigError(str(error)) from None
     found: list[tuple[str, bytes, int]] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(private_text(path, "the keys of subscribers").splitlines(), 1):
         if line.strip() and not line.startswith("#"):
             found.append(_subscriber_in(line, f"{path}: line {number}"))
     for column, what in ((0, "name"), (1, "key")):

@@ -3,16 +3,16 @@
 A name with a good key is answered as the same name without it, under its own question.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from whimbrel.nameserver.guards.quota import FAILURE_NET, NO_KEY, REASONS, UNKNOWN, Failure, Quotas, spend, subscriber
 from whimbrel.nameserver.names import address_of
 from whimbrel.wire import dns, lifetimes
 from whimbrel.wire.dns import Query, Rcode, Record, Type
-from whimbrel.wire.snapshot import Snapshot
+from whimbrel.wire.snapshot import Snapshot, Zone
+from whimbrel.wire.snapshot.names import Labels
 
-_SECONDS_A_DAY = 86_400
+SECONDS_A_DAY = 86_400
 
 
 class Keyless(NamedTuple):
@@ -29,17 +29,18 @@ def looked_at(
 
     Counts it, where it has a key; `public` says whether it came from a public resolver, to be answered with a key only.
     """
-    front = _in_front(query, snapshot)
-    if not front:
+    found = snapshot.zone_of(tuple(label.lower() for label in query.labels))
+    if found is None or not found[1] or query.class_ != dns.CLASS_IN:
         return None
+    zone, front = found
     number = subscriber(quotas, front[-1])
     if number == NO_KEY:
         if public:
             return Failure.PUBLIC
-        return Failure.MISTYPED if len(quotas.ids) and _is_mistyped(front) else None
-    if number == UNKNOWN or not spend(quotas, number, int(now) // _SECONDS_A_DAY):
+        return Failure.MISTYPED if len(quotas.ids) and _is_mistyped(front, zone, snapshot) else None
+    if number == UNKNOWN or not spend(quotas, number, int(now) // SECONDS_A_DAY):
         return Failure.EXCESS
-    labels = (*front[:-1], *query.labels[len(front) :])
+    labels = (*query.labels[: len(front) - 1], *query.labels[len(front) :])
     name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
     # A key alone is no zone: it has no records, as the zone itself has no address.
     type_ = query.type if len(front) > 1 else Type.A
@@ -56,20 +57,11 @@ def failed(query: Query, failure: Failure, *, tcp: bool) -> bytes:
     return dns.write_response(query, Rcode.NOERROR, answers=records, authoritative=True, tcp=tcp)
 
 
-def _in_front(query: Query, snapshot: Snapshot) -> tuple[bytes, ...]:
-    """Return the labels in front of the zone; none where a query is for the zone itself, or none of ours."""
-    zone = _labels(snapshot.zone.name)
-    split = len(query.labels) - len(zone)
-    if query.class_ != dns.CLASS_IN or split <= 0 or tuple(label.lower() for label in query.labels[split:]) != zone:
-        return ()
-    return query.labels[:split]
+def _is_mistyped(front: Labels, zone: Zone, snapshot: Snapshot) -> bool:
+    """Tell whether somebody asks for an address under a zone of ours that there is not, `zne.bl.example` perhaps.
 
-
-@lru_cache(maxsize=16)
-def _labels(zone: str) -> tuple[bytes, ...]:
-    return tuple(label.encode("ascii").lower() for label in zone.rstrip(".").split("."))
-
-
-def _is_mistyped(front: tuple[bytes, ...]) -> bool:
-    """Tell whether somebody asks for an address under a zone of ours that there is not, `zne.bl.example` perhaps."""
-    return not front[-1].isdigit() and address_of(front[:-1]) is not None
+    Among names it would be one: 1.2.3.4.com can be listed, or not.
+    """
+    if front[-1].isdigit() or address_of(front[:-1]) is None:
+        return False
+    return not (zone.has_names and snapshot.sections().get("names.key"))

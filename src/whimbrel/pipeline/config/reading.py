@@ -4,6 +4,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -11,6 +12,7 @@ import msgspec
 
 from whimbrel.errors import ConfigError
 from whimbrel.model.endpoint import parse_endpoint
+from whimbrel.model.transfer import transfer_settings
 from whimbrel.pipeline.config.settings import PATHS, TABLES, Config, Publish, meaning_of, variable_of
 
 Origin = Literal["default", "file", "environment", "command line"]
@@ -159,6 +161,10 @@ class _Reading:
         self._try("publish", "zone", lambda: _check_zone(config.publish))
         for text in config.serve.listen:
             self._try("serve", "listen", lambda text=text: parse_endpoint(text))
+        for key in ("exempt", "allow", "deny", "public"):
+            self._try("serve", key, lambda key=key: _check_networks(getattr(config.serve, key)))
+        given = (config.serve.transfer_keys, config.serve.transfer_to, config.serve.notify)
+        self._try("serve", "transfer_to", lambda: transfer_settings(*given))
         if config.metrics.listen:
             self._try("metrics", "listen", lambda: parse_endpoint(config.metrics.listen))
 
@@ -186,6 +192,14 @@ def _check_zone(publish: Publish) -> None:
     from whimbrel.publishing.building import zone_of  # noqa: PLC0415 - NumPy takes a tenth of a second
 
     zone_of(publish.zone, publish.servers, publish.mailbox or None)
+
+
+def _check_networks(texts: tuple[str, ...]) -> None:
+    for text in texts:
+        try:
+            ip_network(text)
+        except ValueError as error:
+            raise ConfigError(f"{error}; write 192.0.2.0/24 or 2001:db8::/32") from None
 
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([\w-]+)\s*\]")

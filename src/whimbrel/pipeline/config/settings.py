@@ -86,6 +86,49 @@ class Serve(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Where to answer; port 0: a free one; an empty list: nowhere."),
     ] = ("127.0.0.1:5300", "[::1]:5300")
+    workers: Annotated[
+        int,
+        Meta(
+            description="Threads that answer UDP on each endpoint, compiled: as many as it has cores; 0: none.",
+            ge=0,
+            le=256,
+        ),
+    ] = 1
+    rate_limit: Annotated[
+        int,
+        Meta(
+            description="UDP answers a second to one network (/24, IPv6 /56), of each class; 0: no limit.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 200
+    slip: Annotated[
+        int,
+        Meta(
+            description="Of the answers withheld, one in so many is sent empty, to be had over TCP; 0: none.",
+            ge=0,
+            le=100,
+        ),
+    ] = 2
+    exempt: Annotated[tuple[str, ...], Meta(description="Networks that are not limited.")] = ("127.0.0.0/8", "::1")
+    allow: Annotated[tuple[str, ...], Meta(description="Networks that may ask; empty: everybody.")] = ()
+    deny: Annotated[tuple[str, ...], Meta(description="Networks that may not ask.")] = ()
+    public: Annotated[
+        tuple[str, ...], Meta(description="Public resolvers, which get an error unless the name has a key.")
+    ] = ()
+    subscribers: Annotated[str, Meta(description="The file of subscribers' keys and quotas; empty: none.")] = ""
+    cookie_secrets: Annotated[
+        str, Meta(description="The file of secrets that servers share; empty: one of its own, changed daily.")
+    ] = ""
+    transfer_keys: Annotated[
+        str, Meta(description="The file of keys that sign zone transfers; empty: nobody gets any.")
+    ] = ""
+    transfer_to: Annotated[
+        tuple[str, ...], Meta(description="Who may ask for a transfer, with a key: addresses and networks.")
+    ] = ()
+    notify: Annotated[
+        tuple[str, ...], Meta(description="The secondaries that are told of each new list: KEY@ADDRESS:PORT.")
+    ] = ()
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +171,12 @@ TABLES: Final[dict[str, type[msgspec.Struct]]] = {
 }
 
 # Settings that name places: relative ones of a file are taken from its folder.
-PATHS: Final = {"store": ("data",), "watch": ("path",), "publish": ("snapshot", "signing_key")}
+PATHS: Final = {
+    "store": ("data",),
+    "watch": ("path",),
+    "publish": ("snapshot", "signing_key"),
+    "serve": ("subscribers", "cookie_secrets", "transfer_keys"),
+}
 
 
 def variable_of(table: str, key: str) -> str:

@@ -1,18 +1,17 @@
 """What Prometheus asks: counters and gauges of the control process, and of its name server as that reports them."""
 
 import threading
-from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 # From a decision on one message to an analysis of all campaigns.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
-# RFC 1035, section 4.1.1, and RFC 6895.
-RCODES: Mapping[int, str] = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+# How long answers over DNS take: from a fraction of what Python needs to what a resolver does not wait for.
+_ANSWER_SECONDS = (0.000_001, 0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0)
 
 
 class Metrics:
@@ -68,33 +67,68 @@ class Served(Collector):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ended: Counts[str] = Counts()
-        self._now: dict[int, Counts[str]] = {}  # by process
+        self._ended: Mapping[str, float] = {}
+        self._now: dict[int, Mapping[str, float]] = {}  # by process
 
-    def report(self, pid: int, counts: Mapping[str, int]) -> None:
+    def report(self, pid: int, counts: Mapping[str, float]) -> None:
         """Take what a running name server has counted since its start."""
         with self._lock:
-            self._now[pid] = Counts(counts)
+            self._now[pid] = dict(counts)
 
     def ended(self, pid: int) -> None:
         """Take note that a name server has ended, and what it counted stays as it is."""
         with self._lock:
-            self._ended += self._now.pop(pid, Counts())
+            self._ended = _sum([self._ended, self._now.pop(pid, {})])
 
-    def total(self, key: str) -> int:
-        """Return a count over all of them."""
+    def totals(self) -> Mapping[str, float]:
+        """Return all counts, over all of them."""
         with self._lock:
-            return self._ended[key] + sum(counts[key] for counts in self._now.values())
+            return _sum([self._ended, *self._now.values()])
 
     def collect(self) -> Iterable[Metric]:
         """Return the metrics, for Prometheus' library."""
-        queries = CounterMetricFamily("whimbrel_dns_queries", "Queries, by transport.", labels=["transport"])
-        for transport in ("udp", "tcp"):
-            queries.add_metric([transport], self.total(transport))
-        answers = CounterMetricFamily("whimbrel_dns_answers", "Answers, by return code.", labels=["rcode"])
-        for code, name in RCODES.items():
-            answers.add_metric([name], self.total(f"rcode {code}"))
-        dropped = CounterMetricFamily(
-            "whimbrel_dns_dropped", "Packets that must not be answered.", value=self.total("dropped")
-        )
-        return [queries, answers, dropped]
+        totals = self.totals()
+        return [
+            _labelled(totals, "dns_queries", "Queries, by transport.", "queries", "transport"),
+            _labelled(totals, "dns_answers", "Answers, by return code.", "rcode", "rcode"),
+            _labelled(totals, "dns_hits", "Addresses sent: listings, and errors, by what they say.", "code", "code"),
+            _labelled(totals, "dns_dropped", "Queries without an answer, by reason.", "dropped", "reason"),
+            _labelled(totals, "dns_cookies", "Queries with a cookie, by what it proved.", "cookie", "result"),
+            CounterMetricFamily(
+                "whimbrel_dns_slipped", "Answers sent empty by rate limiting.", value=totals.get("slipped", 0)
+            ),
+            CounterMetricFamily(
+                "whimbrel_dns_denied", "Queries refused by the access list.", value=totals.get("denied", 0)
+            ),
+            _answer_seconds(totals),
+        ]
+
+
+def _sum(counted: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
+    total: dict[str, float] = {}
+    for counts in counted:
+        for key, count in counts.items():
+            total[key] = total.get(key, 0) + count
+    return total
+
+
+def _labelled(totals: Mapping[str, float], name: str, meaning: str, kind: str, label: str) -> Metric:
+    """Return the metric of all counts of a kind, which stands before what each is of."""
+    metric = CounterMetricFamily(f"whimbrel_{name}", meaning, labels=[label])
+    for key, count in totals.items():
+        if key.startswith(f"{kind} "):
+            metric.add_metric([key.removeprefix(f"{kind} ")], count)
+    return metric
+
+
+def _answer_seconds(totals: Mapping[str, float]) -> Metric:
+    times = {float(key.removeprefix("time ")): count for key, count in totals.items() if key.startswith("time ")}
+    buckets = [
+        (str(bound), sum(count for seconds, count in times.items() if seconds <= bound)) for bound in _ANSWER_SECONDS
+    ]
+    return HistogramMetricFamily(
+        "whimbrel_dns_answer_seconds",
+        "How long answers take, in the name server.",
+        buckets=[*buckets, ("+Inf", sum(times.values()))],
+        sum_value=totals.get("seconds", 0),
+    )

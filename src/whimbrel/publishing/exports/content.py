@@ -1,6 +1,9 @@
-"""What an export is made of: the entries of one snapshot that are in force at one moment."""
+"""What an export is made of: the entries of one snapshot that one of its zones shows and that are in force at a moment.
 
-from collections.abc import Collection, Iterator
+An exclusion is a row like others, with the code 0; what it excludes is not listed.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import IPv6Address
@@ -10,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whimbrel.errors import SnapshotError
-from whimbrel.model.listing import MEANING, Code
+from whimbrel.model.listing import FURTHER_MEANING, MEANING, Code, FurtherCode
+from whimbrel.publishing.exports.names import Name, names_in_force
 from whimbrel.wire.snapshot import Entry, Snapshot, Zone
 from whimbrel.wire.snapshot.decoder import decode
 from whimbrel.wire.snapshot.encoder import HOST_BITS, Reason, Rows
+from whimbrel.wire.snapshot.layout import EXCLUDED
 
 _LOOPBACK_OCTET = 127
+_TEST_LABEL = "test"  # beneath which names are test entries alone: RFC 2606 keeps it from use
+_MEANING = {int(code): meaning for table in (MEANING, FURTHER_MEANING) for code, meaning in table.items()}
 PART_ROWS = 65_536  # rows that are Python numbers at a time: a few megabytes
 
 Row = tuple[int, int, int, int]  # key, prefix, reason, until: an element of each of the columns
@@ -24,7 +31,8 @@ Row = tuple[int, int, int, int]  # key, prefix, reason, until: an element of eac
 class Content(NamedTuple):
     """The entries in force `at` a moment (seconds since 1970, UTC), as columns; `Rows.reason` is a row of `reasons`.
 
-    `tests` are the IPv4 test entries, which `ipv4` lacks.  Rows ascend by key, the wider of two that begin alike first.
+    `tests` and `name_tests` are the test entries, which `ipv4` and `names` lack.  Rows ascend by key, the wider of two
+    that begin alike first; a target has one row, an exclusion if there is one.
     """
 
     zone: Zone
@@ -36,11 +44,20 @@ class Content(NamedTuple):
     ipv4: Rows
     ipv6: Rows
     tests: Rows
+    names: list[Name]
+    name_tests: list[Name]
 
     @property
     def entries(self) -> int:
-        """The number of listed hosts and networks, without test entries."""
-        return len(self.ipv4.key) + len(self.ipv6.key)
+        """The number of listed hosts, networks and names, without test entries and exclusions."""
+        addresses = sum(int(np.count_nonzero(self.listed(rows.reason))) for _, rows in self.families)
+        return addresses + sum(not self.excludes(name.reason) for name in self.names)
+
+    @property
+    def codes(self) -> list[Code | FurtherCode]:
+        """The codes of addresses that a list has by itself, used or not, and further ones that are used."""
+        used = {self.reasons[reason].code for _, rows in self.families for reason in np.unique(rows.reason).tolist()}
+        return sorted([*Code, *(code for code in FurtherCode if code in used)])
 
     @property
     def families(self) -> tuple[tuple[int, Rows], ...]:
@@ -51,10 +68,18 @@ class Content(NamedTuple):
         """Return what the list says of a row."""
         return Entry(self.reasons[reason].code, until, self.reasons[reason].text)
 
-    def with_code(self, reason: NDArray[np.uint32], code: Code) -> NDArray[np.bool_]:
+    def with_code(self, reason: NDArray[np.uint32], code: int) -> NDArray[np.bool_]:
         """Tell of each row, by its reason, whether it has a code."""
         has = np.array([each.code == code for each in self.reasons], np.bool_)
         return has[reason]
+
+    def listed(self, reason: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Tell of each row, by its reason, whether it is listed, and not excluded."""
+        return ~self.with_code(reason, EXCLUDED)
+
+    def excludes(self, reason: int) -> bool:
+        """Tell whether a row is an exclusion."""
+        return self.reasons[reason].code == EXCLUDED
 
     def seconds_left(self, until: int) -> int:
         """Return how long an entry may still be believed: until it ends, or the list expires."""
@@ -66,20 +91,29 @@ class Content(NamedTuple):
         return f"{self.zone.name}, serial {self.serial}, at {written_time(self.at)}, {self.entries} entries{demo}"
 
 
-def content_of(snapshot: Snapshot, at: int, codes: Collection[Code] = ()) -> Content:
-    """Return what a snapshot lists at a moment, where `codes` are given only with these.
+def content_of(snapshot: Snapshot, at: int, codes: Collection[int] = (), zone: Zone | None = None) -> Content:
+    """Return what a zone of a snapshot (None: the main one) lists at a moment, where `codes` are given only with these.
 
     A moment before the snapshot was cut counts as that of the cut.  Raises SnapshotError where it has expired by then.
     """
+    zone = zone or snapshot.zone
     at = max(at, snapshot.born)
     if at >= snapshot.expires:
         raise SnapshotError(f"snapshot {snapshot.serial} refused: it expired at {written_time(snapshot.expires)}")
     decoded = decode(snapshot)
     code_of = np.array([reason.code for reason in decoded.reasons] or [0], np.int64)
-    ipv4, ipv6 = (_in_force(rows, at, code_of, codes) for rows in (decoded.ipv4, decoded.ipv6))
+    shown = [
+        code for code in code_of.tolist() if code != EXCLUDED and zone.shows(code) and (not codes or code in codes)
+    ]
+    # What is excluded matters where something of its kind can be listed.
+    of_addresses, of_names = ([EXCLUDED] * has + shown for has in (zone.has_addresses, zone.has_names))
+    ipv4, ipv6 = (_in_force(rows, at, code_of, of_addresses) for rows in (decoded.ipv4, decoded.ipv6))
     test = ipv4.key >> np.uint64(24) == _LOOPBACK_OCTET
+    code = code_of[decoded.names.reason]
+    keep = (decoded.names.until > at) & np.isin(code, of_names)
+    names = names_in_force(decoded.names, keep, code)
     return Content(
-        snapshot.zone,
+        zone,
         snapshot.serial,
         snapshot.born,
         snapshot.expires,
@@ -88,15 +122,21 @@ def content_of(snapshot: Snapshot, at: int, codes: Collection[Code] = ()) -> Con
         ipv4=chosen(ipv4, ~test),
         ipv6=ipv6,
         tests=chosen(ipv4, test),
+        names=[name for name in names if not _is_test(name)],
+        name_tests=[name for name in names if _is_test(name)],
     )
 
 
-def _in_force(rows: Rows, at: int, code_of: NDArray[np.int64], codes: Collection[Code]) -> Rows:
-    keep = rows.until > at
-    if codes:
-        keep &= np.isin(code_of[rows.reason], [int(code) for code in codes])
-    rows = chosen(rows, keep)
-    return chosen(rows, np.lexsort((rows.prefix, rows.key)))
+def _in_force(rows: Rows, at: int, code_of: NDArray[np.int64], codes: Sequence[int]) -> Rows:
+    rows = chosen(rows, (rows.until > at) & np.isin(code_of[rows.reason], codes))
+    rows = chosen(rows, np.lexsort((code_of[rows.reason], rows.prefix, rows.key)))
+    first = np.ones(len(rows.key), np.bool_)
+    first[1:] = (rows.key[1:] != rows.key[:-1]) | (rows.prefix[1:] != rows.prefix[:-1])
+    return chosen(rows, first)
+
+
+def _is_test(name: Name) -> bool:
+    return name.name.rpartition(".")[2] == _TEST_LABEL
 
 
 def chosen(rows: Rows, which: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
@@ -131,7 +171,12 @@ def target(family: int, key: int, prefix: int) -> str:
 
 def meaning(code: int) -> str:
     """Return what a code says, in words."""
-    return MEANING[Code(code)]
+    return _MEANING[code]
+
+
+def answer(code: int) -> str:
+    """Return the address that a name server answers with."""
+    return f"127.{code >> 16}.{code >> 8 & 255}.{code & 255}"
 
 
 @lru_cache(maxsize=4096)  # entries share their ends by the thousand

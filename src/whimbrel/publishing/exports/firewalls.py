@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from whimbrel.model.listing import Code
+from whimbrel.model.listing import Code, FurtherCode
 from whimbrel.publishing.exports.content import Content, address, parts, target
 from whimbrel.publishing.exports.rows import nested, ranges
 from whimbrel.wire.snapshot.encoder import HOST_BITS, Rows
@@ -28,7 +28,7 @@ _IPSET_LEAST_HASH = 1024  # what the kernel begins with by itself
 _IPSET_MOST_SECONDS = 2_147_483
 
 
-def set_name(family: int, code: Code) -> str:
+def set_name(family: int, code: Code | FurtherCode) -> str:
     """Return the name of a set."""
     return f"ipv{family}_{code.value}"
 
@@ -38,13 +38,13 @@ def nftables(content: Content) -> Iterator[str]:
     yield f"# Whimbrel: {content.about()}"
     yield f"add table inet {TABLE}"
     for family, _ in content.families:
-        for code in Code:
+        for code in content.codes:
             name = f"inet {TABLE} {set_name(family, code)}"
             yield f"add set {name} {{ type {_NFT_TYPE[family]}; flags interval, timeout; }}"
             yield f"flush set {name}"
     for family, rows in content.families:
         pieces = ranges(rows, HOST_BITS[family])
-        for code in Code:
+        for code in content.codes:
             ours = parts(pieces[content.with_code(pieces["reason"], code)])
             while part := list(islice(ours, _ELEMENTS)):
                 yield f"add element inet {TABLE} {set_name(family, code)} {{"
@@ -64,10 +64,10 @@ def ipset(content: Content) -> Iterator[str]:
     """Yield a script for `ipset restore`: `hash:net` sets, filled beside the old ones and swapped.
 
     Where an entry of one code lies in a network of another, it is a `nomatch` there, with the same time to live: when
-    it ends, the network's own entry holds again, as for a name server.
+    it ends, the network's own entry holds again, as for a name server.  So is what is excluded, which is in no set.
     """
     yield f"# Whimbrel: {content.about()}"
-    names = [(family, rows, code) for family, rows in content.families for code in Code]
+    names = [(family, rows, code) for family, rows in content.families for code in content.codes]
     for family, rows, code in names:
         made = f"hash:net family {_IPSET_FAMILY[family]} maxelem {_IPSET_MOST} timeout 0"
         size = 1 << int(np.count_nonzero(content.with_code(rows.reason, code))).bit_length()
@@ -84,10 +84,18 @@ def ipset(content: Content) -> Iterator[str]:
 
 
 def _added(content: Content, family: int, rows: Rows) -> Iterator[str]:
-    names = [f"{TABLE}_{set_name(family, Code(reason.code))}_new" for reason in content.reasons]
+    names = {
+        row: f"{TABLE}_{set_name(family, code)}_new"
+        for row, reason in enumerate(content.reasons)
+        for code in content.codes
+        if code == reason.code
+    }
     for (key, prefix, reason, until), covering in nested(rows, HOST_BITS[family]):
         seconds = min(content.seconds_left(until), _IPSET_MOST_SECONDS)
         added = f"{target(family, key, prefix)} timeout {seconds}"
-        yield f"add {names[reason]} {added}"
-        for name in sorted({names[row[2]] for row in covering} - {names[reason]}):
+        own = set() if content.excludes(reason) else {names[reason]}
+        for name in own:
+            yield f"add {name} {added}"
+        around = {names[row[2]] for row in covering if not content.excludes(row[2])}
+        for name in sorted(around - own):
             yield f"add {name} {added} nomatch"

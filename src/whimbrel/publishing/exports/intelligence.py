@@ -1,6 +1,7 @@
-"""Threat intelligence: a STIX 2.1 bundle, and a MISP feed.
+"""Threat intelligence: a STIX 2.1 bundle, and a MISP feed, of addresses alone.
 
-Identifiers are name-based UUIDs (RFC 9562, version 5), so that the same snapshot gives the same file.
+Networks come without what is excluded from them.  Identifiers are name-based UUIDs (RFC 9562,
+version 5), so that the same snapshot gives the same file.
 """
 
 import hashlib
@@ -9,9 +10,10 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from whimbrel.model.listing import Code
-from whimbrel.publishing.exports.content import Content, chosen, meaning, one_by_one, target, written_time
-from whimbrel.wire.snapshot.encoder import Rows
+from whimbrel.model.listing import Code, FurtherCode
+from whimbrel.publishing.exports.content import Content, answer, chosen, meaning, one_by_one, target, written_time
+from whimbrel.publishing.exports.rows import carved
+from whimbrel.wire.snapshot.encoder import HOST_BITS, Rows
 
 # RFC 9562's name space for DNS names: a zone is one.  (STIX keeps its own name space for observables alone.)
 _NAMESPACE = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
@@ -36,7 +38,7 @@ def stix(content: Content) -> Iterator[str]:
     yield f'{{"type":"bundle","id":"bundle--{scope}","objects":['
     yield _written(owner | {"name": f"Whimbrel list {content.zone.name}", "identity_class": "system"})
     for family, rows in content.families:
-        for key, prefix, reason, until in one_by_one(rows):
+        for key, prefix, reason, until in one_by_one(carved(content, rows, HOST_BITS[family])):
             entry, written = content.entry(reason, until), target(family, key, prefix)
             indicator = {
                 "type": "indicator",
@@ -68,7 +70,7 @@ def misp(content: Content) -> Iterator[tuple[str, Iterator[str]]]:
 
     An event keeps its UUID from export to export, as an attribute does as long as its target is listed.
     """
-    codes = [code for code in Code if any(len(rows.key) for _, rows in _coded(content, code))]
+    codes = [code for code in content.codes if any(len(rows.key) for _, rows in _coded(content, code))]
     for code in codes:
         yield f"{_event_id(content, code)}.json", _event_lines(content, code)
     yield (
@@ -82,16 +84,16 @@ def misp(content: Content) -> Iterator[tuple[str, Iterator[str]]]:
     yield "manifest.json", iter([_written({str(_event_id(content, code)): _event(content, code) for code in codes})])
 
 
-def _event_id(content: Content, code: Code) -> UUID:
+def _event_id(content: Content, code: Code | FurtherCode) -> UUID:
     return uuid5(_NAMESPACE, f"{content.zone.name} code {code.value}")
 
 
-def _event(content: Content, code: Code) -> dict[str, object]:
+def _event(content: Content, code: Code | FurtherCode) -> dict[str, object]:
     """Return what the manifest says of an event."""
     organisation = {"name": content.zone.name, "uuid": str(uuid5(_NAMESPACE, content.zone.name))}
     demo = "demo (made from old mail, not for use): " if content.zone.demo else ""
     return {
-        "info": f"{demo}Whimbrel list {content.zone.name}: {meaning(code)} (127.0.0.{code.value})",
+        "info": f"{demo}Whimbrel list {content.zone.name}: {meaning(code)} ({answer(code)})",
         "date": written_time(content.born)[:10],
         "timestamp": content.at,
         "threat_level_id": _MISP_THREAT_LEVEL,
@@ -101,7 +103,7 @@ def _event(content: Content, code: Code) -> dict[str, object]:
     }
 
 
-def _event_lines(content: Content, code: Code) -> Iterator[str]:
+def _event_lines(content: Content, code: Code | FurtherCode) -> Iterator[str]:
     event = _event_id(content, code)
     shown = _event(content, code) | {"uuid": str(event), "published": True, "publish_timestamp": content.at}
     yield f'{{"Event":{_written(shown)[:-1]},"Attribute":['
@@ -121,7 +123,7 @@ def _event_lines(content: Content, code: Code) -> Iterator[str]:
     yield "]}}"
 
 
-def _rows_of(content: Content, code: Code) -> Iterator[tuple[str, str]]:
+def _rows_of(content: Content, code: Code | FurtherCode) -> Iterator[tuple[str, str]]:
     """Yield target and reason of the entries of one code."""
     for family, rows in _coded(content, code):
         for key, prefix, reason, until in one_by_one(rows):
@@ -129,8 +131,9 @@ def _rows_of(content: Content, code: Code) -> Iterator[tuple[str, str]]:
             yield written, content.entry(reason, until).reason(written)
 
 
-def _coded(content: Content, code: Code) -> list[tuple[int, Rows]]:
-    return [(family, chosen(rows, content.with_code(rows.reason, code))) for family, rows in content.families]
+def _coded(content: Content, code: Code | FurtherCode) -> list[tuple[int, Rows]]:
+    listed = ((family, carved(content, rows, HOST_BITS[family])) for family, rows in content.families)
+    return [(family, chosen(rows, content.with_code(rows.reason, code))) for family, rows in listed]
 
 
 def _written(value: object) -> str:

@@ -20,7 +20,7 @@ _Block = tuple[int, ...]
 
 
 def cidr(content: Content) -> Iterator[str]:
-    """Yield the lines of the table: a target, and REJECT with the reason."""
+    """Yield the lines of the table: a target, and REJECT with the reason, or DUNNO where it is excluded."""
     yield f"# Whimbrel: {content.about()}"
     for family, rows in content.families:
         block: _Block = ()
@@ -29,7 +29,9 @@ def cidr(content: Content) -> Iterator[str]:
             yield from _moved(family, block, goal)
             block = goal
             written = target(family, key, prefix)
-            yield f"{written} REJECT {content.entry(reason, until).reason(written)}"
+            # DUNNO ends the table as if nothing had fitted.
+            excluded = content.excludes(reason)
+            yield f"{written} " + ("DUNNO" if excluded else f"REJECT {content.entry(reason, until).reason(written)}")
         yield from _moved(family, block, ())
 
 

@@ -1,4 +1,4 @@
-"""Data files of rbldnsd: `ip4set`, `ip4trie`, `ip6trie`, and `dnset` for the same addresses as names.
+"""Data files of rbldnsd: `ip4set`, `ip4trie`, `ip6trie`, and `dnset` for the same addresses as names, and for names.
 
 What rbldnsd does was asked of it (1.0 pre-release, Debian 12), for its manual leaves some of it open:
 
@@ -7,6 +7,8 @@ What rbldnsd does was asked of it (1.0 pre-release, Debian 12), for its manual l
 - `$` in a text is the address asked for in the first three, but in `dnset` it is the *name* that is listed.
 - `$TIMESTAMP` is in UTC; after its second time rbldnsd does not answer from the file any more.
 - IPv4 addresses in IPv6's clothes are found in the IPv4 files, but not by `dnset`.
+- `!` before an entry excludes it from wider ones in the tries and in `dnset`, not what is narrower than it; of
+  `ip4set`, where sizes matter again, we leave out what is excluded.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,11 +19,13 @@ import numpy as np
 from whimbrel.publishing.exports.content import (
     Content,
     address,
+    answer,
     chosen,
     one_by_one,
     parts,
     target,
 )
+from whimbrel.publishing.exports.names import spelled_out
 from whimbrel.publishing.exports.rows import Range, disjoint, ranges
 from whimbrel.wire import lifetimes
 from whimbrel.wire.snapshot.encoder import HOST_BITS, Rows
@@ -36,6 +40,7 @@ def ip4set(content: Content) -> Iterator[str]:
     yield from _head(content)
     yield f"!{address(4, _LOCALHOST)}"
     pieces = np.concatenate((ranges(content.tests, HOST_BITS[4]), ranges(content.ipv4, HOST_BITS[4])))
+    pieces = pieces[content.listed(pieces["reason"])]
     order = np.lexsort((pieces["first"], pieces["until"], pieces["reason"]))
     yield from _under_texts(content, (_ranged(*piece) for piece in parts(pieces[order])))
 
@@ -55,7 +60,7 @@ def ip6trie(content: Content) -> Iterator[str]:
 
 
 def dnset(content: Content) -> Iterator[str]:
-    """Yield the lines of a `dnset` file: each address as its reversed name, networks as wildcards."""
+    """Yield the lines of a `dnset` file: each address as its reversed name, networks as wildcards; and names."""
     yield from _head(content)
     yield f"!{_reversed(4, _LOCALHOST, _LABELS[4])}"
     for family, rows in ((4, content.tests), *content.families):
@@ -64,6 +69,11 @@ def dnset(content: Content) -> Iterator[str]:
         for count in np.unique(labels).tolist():
             for piece in disjoint(chosen(rows, labels == count), HOST_BITS[family]):
                 yield from _named(content, family, count, piece)
+    for written, name in spelled_out([*content.name_tests, *content.names]):
+        if content.excludes(name.reason):
+            yield f"!{written}"
+        else:
+            yield f"{written} {_value(content, name.reason, name.until, name.name)}"
 
 
 def _head(content: Content) -> Iterator[str]:
@@ -83,6 +93,10 @@ def _stamp(seconds: int) -> str:
 
 
 def _trie(content: Content, family: int, rows: Rows) -> Iterator[str]:
+    listed = content.listed(rows.reason)
+    for row in one_by_one(chosen(rows, ~listed)):
+        yield f"!{target(family, *row[:2])}"
+    rows = chosen(rows, listed)
     ordered = chosen(rows, np.lexsort((rows.prefix, rows.key, rows.until, rows.reason)))
     yield from _under_texts(content, ((target(family, *row[:2]), row[2], row[3]) for row in one_by_one(ordered)))
 
@@ -107,7 +121,7 @@ def _value(content: Content, reason: int, until: int, written: str) -> str:
     """Return an A value and a text as rbldnsd writes them; where `written` is `{address}`, it fills in the address."""
     entry = content.entry(reason, until)
     text = entry.reason(written).replace("$", "$$").replace("{address}", "$")
-    return f":127.{entry.code >> 16}.{entry.code >> 8 & 255}.{entry.code & 255}:{text}"
+    return f":{answer(entry.code)}:{text}"
 
 
 def _named(content: Content, family: int, labels: int, piece: Range) -> Iterator[str]:
@@ -115,8 +129,11 @@ def _named(content: Content, family: int, labels: int, piece: Range) -> Iterator
     prefix = labels * _LABEL_BITS[family]
     wildcard = "" if labels == _LABELS[family] else "*."
     for key in range(piece.first, piece.last + 1, 1 << (HOST_BITS[family] - prefix)):
-        value = _value(content, piece.reason, piece.until, target(family, key, prefix))
-        yield f"{wildcard}{_reversed(family, key, labels)} {value}"
+        name = f"{wildcard}{_reversed(family, key, labels)}"
+        if content.excludes(piece.reason):
+            yield f"!{name}"
+        else:
+            yield f"{name} {_value(content, piece.reason, piece.until, target(family, key, prefix))}"
 
 
 def _reversed(family: int, key: int, labels: int) -> str:

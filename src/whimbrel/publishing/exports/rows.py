@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from whimbrel.publishing.exports.content import Row, one_by_one
+from whimbrel.publishing.exports.content import Content, Row, one_by_one
 from whimbrel.wire.snapshot.encoder import Rows
 
 
@@ -25,6 +25,9 @@ class Range(NamedTuple):
 
 
 RANGE_TYPE = np.dtype([("first", "<u8"), ("last", "<u8"), ("reason", "<u4"), ("until", "<i8")])
+
+
+_COLUMN_TYPES = (np.uint64, np.uint8, np.uint32, np.int64)
 
 
 def nested(rows: Rows, bits: int) -> Iterator[tuple[Row, list[Row]]]:
@@ -49,6 +52,53 @@ def disjoint(rows: Rows, bits: int) -> Iterator[Range]:
         held = piece
     if held is not None:
         yield held
+
+
+def carved(content: Content, rows: Rows, bits: int) -> Rows:
+    """Return rows for readers who know no exclusions: those that are listed, without what is excluded from them.
+
+    A network that something is excluded from comes as the networks that are left of it when all that is narrower has
+    been taken out, so that no two rows are of one target; the others come as they are.
+    """
+    if content.listed(rows.reason).all():
+        return rows
+    holes: dict[Row, list[Row]] = {}
+    for row, covering in nested(rows, bits):
+        if content.excludes(row[2]):
+            holes |= {outer: [] for outer in covering}
+    for row, covering in nested(rows, bits):
+        for outer in covering:
+            if outer in holes:
+                holes[outer].append(row)
+    left = [
+        (key, prefix, row[2], row[3])
+        for row in one_by_one(rows)
+        if not content.excludes(row[2])
+        for key, prefix in _left(row, holes.get(row, []), bits)
+    ]
+    columns = zip(*sorted(left), strict=True) if left else ((),) * len(Rows._fields)
+    return Rows(*(np.array(column, kind) for column, kind in zip(columns, _COLUMN_TYPES, strict=True)))
+
+
+def _left(row: Row, holes: list[Row], bits: int) -> Iterator[tuple[int, int]]:
+    """Yield the networks that are left of a row without these, which come ascending and lie in it."""
+    if not holes:
+        yield row[:2]
+        return
+    at = row[0]
+    for hole in holes:
+        yield from _prefixes(at, hole[0], bits)
+        at = max(at, _last(hole, bits) + 1)
+    yield from _prefixes(at, _last(row, bits) + 1, bits)
+
+
+def _prefixes(first: int, end: int, bits: int) -> Iterator[tuple[int, int]]:
+    """Yield the fewest networks from an address to before another."""
+    while first < end:
+        # The widest that begins here and is not too long.
+        size = min(first & -first or 1 << bits, 1 << ((end - first).bit_length() - 1))
+        yield first, bits - size.bit_length() + 1
+        first += size
 
 
 def ranges(rows: Rows, bits: int) -> NDArray[np.void]:

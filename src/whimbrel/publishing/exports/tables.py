@@ -1,4 +1,8 @@
-"""Lists for people and programs of their own: plain text, CSV, JSON lines."""
+"""Lists for people and programs of their own: plain text, CSV, JSON lines.
+
+Networks come without what is excluded from them.  Of names `*.` is all beneath one; what is excluded from that has `!`
+in front in plain text, the code 0 in the others.
+"""
 
 import csv
 import io
@@ -6,7 +10,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from whimbrel.publishing.exports.content import Content, meaning, one_by_one, target, written_time
+from whimbrel.publishing.exports.content import Content, answer, meaning, one_by_one, target, written_time
+from whimbrel.publishing.exports.names import spelled_out
+from whimbrel.publishing.exports.rows import carved
+from whimbrel.wire.snapshot.encoder import HOST_BITS
 
 COLUMNS = ("target", "code", "answer", "meaning", "until", "reason")
 
@@ -15,8 +22,10 @@ def plain(content: Content) -> Iterator[str]:
     """Yield targets, one a line, beneath a comment."""
     yield f"# Whimbrel: {content.about()}"
     for family, rows in content.families:
-        for key, prefix, _, _ in one_by_one(rows):
+        for key, prefix, _, _ in one_by_one(carved(content, rows, HOST_BITS[family])):
             yield target(family, key, prefix)
+    for written, name in spelled_out(content.names):
+        yield f"!{written}" if content.excludes(name.reason) else written
 
 
 def comma_separated(content: Content) -> Iterator[str]:
@@ -41,13 +50,20 @@ def json_lines(content: Content) -> Iterator[str]:
 
 def _rows(content: Content) -> Iterator[dict[str, str | int]]:
     for family, rows in content.families:
-        for key, prefix, reason, until in one_by_one(rows):
-            entry, written = content.entry(reason, until), target(family, key, prefix)
-            yield {
-                "target": written,
-                "code": entry.code,
-                "answer": f"127.0.0.{entry.code}",
-                "meaning": meaning(entry.code),
-                "until": written_time(until),
-                "reason": entry.reason(written),
-            }
+        for key, prefix, reason, until in one_by_one(carved(content, rows, HOST_BITS[family])):
+            written = target(family, key, prefix)
+            yield _row(content, written, written, reason, until)
+    for written, name in spelled_out(content.names):
+        yield _row(content, written, name.name, name.reason, name.until)
+
+
+def _row(content: Content, written: str, listed: str, reason: int, until: int) -> dict[str, str | int]:
+    entry, is_excluded = content.entry(reason, until), content.excludes(reason)
+    return {
+        "target": written,
+        "code": entry.code,
+        "answer": "" if is_excluded else answer(entry.code),
+        "meaning": "not listed" if is_excluded else meaning(entry.code),
+        "until": written_time(until),
+        "reason": entry.reason(listed),
+    }

@@ -1,7 +1,8 @@
 """RPZ, the response policy zone that BIND, Unbound, Knot Resolver and PowerDNS load.
 
-Each entry is an `rpz-ip` trigger: a name that resolves to a listed address does not exist (`CNAME .`).  Names are
-relative, so the zone may be called as its user likes.
+An address or network is an `rpz-ip` trigger, a domain a trigger of its own name: what is listed, or resolves to what is
+listed, does not exist (`CNAME .`).  What is excluded passes (`CNAME rpz-passthru.`); the narrowest trigger decides.
+Names are relative, so the zone may be called as its user likes.  Hashes are looked up by nobody, and left out.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from whimbrel.publishing.exports.content import (
     address,
     one_by_one,
 )
+from whimbrel.publishing.exports.names import closed, is_domain
 from whimbrel.wire import lifetimes
 
 _HEXTETS = 4  # of the upper half of an IPv6 address
@@ -30,8 +32,15 @@ def rpz(content: Content) -> Iterator[str]:
     for server in zone.servers:
         yield f"@ NS {server}."
     for family, rows in content.families:
-        for key, prefix, _, _ in one_by_one(rows):
-            yield f"{_trigger(family, key, prefix)} CNAME ."
+        for key, prefix, reason, _ in one_by_one(rows):
+            yield f"{_trigger(family, key, prefix)} CNAME {_action(content, reason)}"
+    domains = [name for name in content.names if is_domain(content.reasons[name.reason].code)]
+    for written, name in closed(domains):
+        yield f"{written} CNAME {_action(content, name.reason)}"
+
+
+def _action(content: Content, reason: int) -> str:
+    return "rpz-passthru." if content.excludes(reason) else "."
 
 
 def _trigger(family: int, key: int, prefix: int) -> str:

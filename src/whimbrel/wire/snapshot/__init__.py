@@ -89,14 +89,15 @@ nearly exact.
 One byte names a class: a code, an end, and a text.  Real ends are spread over days, so there are more than 255; then
 ends are rounded *down*, so nobody is listed past his term, to a number of steps in each doubling of the time left: who
 has an hour left loses minutes, who has a week left hours, and the next snapshot, cut from the ledger, gives them back.
-Entries that end before that next snapshot keep their exact end in the side table (8 bytes more; they are few).
+The steps are counted from 1970, so most ends are the same in that next snapshot, and differences between the two small.
+Entries that end before it keep their exact end in the side table (8 bytes more; they are few).
 
 XXH3 guards against accident, not malice (that is the signature's business): a torn write, a flipped bit, a cut file
 are found with probability 1 - 2^-128, at 18 GB/s here (30 MB in 1.7 ms) against 1.6 GB/s of SHA-256 with its own
 processor instructions.
 
 `view.py` reads (names: `names.py`), `signature.py` verifies, `encoder.py` writes (names: `nametable.py`), `decoder.py`
-gives the columns back (these need NumPy, which a name server does not), `layout.py` is what they share.
+gives the columns back (these need NumPy), `layout.py` is what they share.
 """
 
 from whimbrel.wire.snapshot.layout import Entry, Zone, is_newer

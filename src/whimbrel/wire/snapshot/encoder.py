@@ -17,7 +17,7 @@ from whimbrel.wire.snapshot.nametable import NameRows, name_sections, no_names, 
 # Who ends before this keeps his exact end: three times the five minutes between two snapshots of a busy list.
 NEAR_END_SECONDS = 900
 # Steps in each doubling of the time left, finest first: rounding down takes less than 1/steps of the time left.
-STEPS = (1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
+STEPS = (1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2)
 
 # A name's class has four bytes, so this bounds the table of classes alone (64 KB) and leaves ends nearly exact.
 NAME_CLASSES = 4096
@@ -167,10 +167,10 @@ def _rounded(reasons: NDArray[np.uint32], until: _Numbers, born: int, codes: _Nu
     if len(distinct) <= most:
         return _Rounded(reasons, until, np.zeros(len(reasons), np.bool_))
     reason = (distinct >> _UNTIL_BITS).astype(np.uint32)
-    left = (distinct & ((1 << _UNTIL_BITS) - 1)) - born
-    exact = (left <= NEAR_END_SECONDS) | (codes[reason] == layout.EXCLUDED)
+    until_of = distinct & ((1 << _UNTIL_BITS) - 1)
+    exact = (until_of - born <= NEAR_END_SECONDS) | (codes[reason] == layout.EXCLUDED)
     for steps in STEPS:
-        coarse = np.where(exact, left, _floored(left, steps)) + born
+        coarse = np.where(exact, until_of, _floored(until_of, born, steps))
         named = np.unique(_packed(reason[~exact], coarse[~exact]))
         if len(named) <= most:
             return _Rounded(reasons, coarse[inverse], exact[inverse])
@@ -182,11 +182,14 @@ def _rounded(reasons: NDArray[np.uint32], until: _Numbers, born: int, codes: _Nu
     return _Rounded(reasons, np.where(side, until, coarse[inverse]), side)
 
 
-def _floored(left: _Numbers, steps: int) -> _Numbers:
-    """Round times left down to `steps` values in each doubling."""
-    octave = np.int64(1) << (np.frexp(left.astype(np.float64))[1] - 1).astype(np.int64)
-    step = np.maximum(octave // steps, 1)
-    rounded: _Numbers = left - (left - octave) % step
+def _floored(until: _Numbers, born: int, steps: int) -> _Numbers:
+    """Round ends down to `steps` values in each doubling of the time left.
+
+    They are whole multiples of a step since 1970, not since the birth: so most ends are the same in the next snapshot,
+    and what changed between the two stays small.
+    """
+    octave = np.int64(1) << (np.frexp((until - born).astype(np.float64))[1] - 1).astype(np.int64)
+    rounded: _Numbers = until - until % np.maximum(octave // steps, 1)
     return rounded
 
 

@@ -4,12 +4,15 @@ The package's docstring is the format's description; this is its transcript.
 """
 
 import struct
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 import xxhash
+
+from whimbrel.errors import SnapshotError
 
 MAGIC = b"\x89WSNAP\r\n"
 VERSION = 2
@@ -85,7 +88,7 @@ class Entry(NamedTuple):
     def reason(self, target: str) -> str:
         """Return the reason as people read it, of a target as it is written."""
         until = datetime.fromtimestamp(self.until, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return self.text.replace("{address}", target).replace("{until}", until)
+        return self.text.replace("{address}", target).replace("{name}", target).replace("{until}", until)
 
 
 def decisive(entries: Iterable[Entry], now: float, zone: Zone | None) -> Entry | None:
@@ -127,6 +130,42 @@ def assembled(
         data[place : place + len(content)] = content
     data[CHECKSUM] = checksum(memoryview(data))
     return bytes(data)
+
+
+def verified(data: memoryview) -> tuple[bytes, dict[str, memoryview]]:
+    """Return the checksum and the sections by name, once everything that can be damaged has been looked at."""
+    if sys.byteorder != "little":
+        raise SnapshotError("snapshot refused: this machine is big-endian, snapshots are little-endian")
+    if len(data) < HEADER_BYTES:
+        raise SnapshotError(f"snapshot refused: {len(data)} bytes are no snapshot; publish anew")
+    magic, version, count = PREAMBLE.unpack_from(data)
+    if magic != MAGIC:
+        raise SnapshotError("snapshot refused: the file does not begin as a Whimbrel snapshot does")
+    if version not in READABLE:
+        raise SnapshotError(f"snapshot refused: version {version}, and this Whimbrel reads versions 1 and 2")
+    length = BODY.unpack_from(data, BODY_AT)[0]
+    if length != len(data):
+        raise SnapshotError(f"snapshot refused: {len(data)} bytes of {length}; it was cut or torn, publish anew")
+    found = checksum(data)
+    if found != data[CHECKSUM]:
+        raise SnapshotError("snapshot refused: its checksum does not fit, it is damaged; publish anew")
+    if count > MAX_SECTIONS or HEADER_BYTES + count * SECTION.size > length:
+        raise SnapshotError(f"snapshot refused: {count} sections do not fit it")
+    return found, _sections(data, count)
+
+
+def _sections(data: memoryview, count: int) -> dict[str, memoryview]:
+    sections: dict[str, memoryview] = {}
+    for row in range(count):
+        raw, offset, length = SECTION.unpack_from(data, HEADER_BYTES + row * SECTION.size)
+        name = raw.rstrip(b"\0").decode("ascii", "replace")
+        if offset + length > len(data):
+            raise SnapshotError("snapshot refused: a section reaches beyond its end; publish anew")
+        # Else what was signed under a name need not be what is read under it.
+        if name in sections or not name.isascii():
+            raise SnapshotError("snapshot refused: two sections of one name, or a name not in ASCII; publish anew")
+        sections[name] = data[offset : offset + length]
+    return sections
 
 
 def _aligned(at: int) -> int:

@@ -36,6 +36,7 @@ class Names:
         ):
             raise SnapshotError("snapshot refused: the lengths of its names do not agree; publish anew")
         self._seed = seed[0]
+        self.are_there = rows > 0
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -44,7 +45,7 @@ class Names:
     def covering(self, labels: Labels) -> Iterator[tuple[int, str]]:
         """Yield class and listed name of each entry that covers a name: its own, then those above it, nearest first."""
         wire, at = wire_of(labels), 0
-        for beyond, label in enumerate(labels if len(self._key) else ()):
+        for beyond, label in enumerate(labels):
             if len(labels) - beyond <= layout.MAX_NAME_LABELS:
                 wanted = layout.WILDCARD if beyond else layout.ENTRY
                 for row in self._rows(wire[at:]):

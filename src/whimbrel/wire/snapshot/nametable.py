@@ -48,18 +48,17 @@ def sorted_names(rows: NameRows, born: int, codes: NDArray[np.int64]) -> SortedN
     Of one name, the rows that are not of all beneath it come first, then the lowest code.  Raises ValueError where a
     name has more labels than a look-up looks at.
     """
-    code = codes[rows.reason]
-    order = sorted(
-        np.flatnonzero(rows.until > born).tolist(),
-        key=lambda row: (rows.name[row], rows.wildcard[row], code[row], -rows.until[row], rows.reason[row]),
-    )
+    running = np.flatnonzero(rows.until > born)
+    columns = (rows.wildcard, codes[rows.reason], -rows.until, rows.reason)
+    wildcard, code, left, reason = (column[running].tolist() for column in columns)
+    places = running.tolist()
+    order = sorted(zip([rows.name[row] for row in places], wildcard, code, left, reason, places, strict=True))
     last: tuple[object, ...] = ()
     kept: list[int] = []
     for row in order:
-        alike = rows.name[row], rows.wildcard[row], code[row]
-        if alike != last:
-            kept.append(row)
-            last = alike
+        if row[:3] != last:
+            kept.append(row[5])
+            last = row[:3]
     listed = [rows.name[row] for row in kept]
     above = _above(listed)
     chosen = np.array(kept, np.intp)
