@@ -138,6 +138,7 @@ def _own_snapshot(made: MadeList, folder: Path) -> str:
 def _rbldnsd(made: MadeList, _: Path, port: int, *, shuffled: bool = False) -> list[str]:
     kind, text = "ip4set" if made.family == 4 else "ip6tset", made.shuffled_text if shuffled else made.sorted_text
     made.folder.chmod(0o755)  # rbldnsd does not stay root
+    text.chmod(0o644)
     return [program("rbldnsd"), "-n", "-a", "-c", "0", "-b", f"127.0.0.1/{port}", f"{ZONE}:{kind}:{text}"]
 
 
