@@ -34,7 +34,7 @@ def decline_pandas(command: str) -> None:
         sys.meta_path.remove(blind)
 
 
-def give_memory_back(environ: MutableMapping[str, str]) -> None:
+def take_memory_from_the_c_library(environ: MutableMapping[str, str]) -> None:
     """Let Arrow take its memory from the C library, for a process that runs for long; before Arrow is loaded.
 
     Its own allocator (mimalloc) keeps what a merge or an analysis needed for a moment, releases little of it when
