@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 from numba.core import types
+from numba.core.errors import TypingError
 
 from whimbrel.nameserver.fast import insides
 
@@ -24,14 +26,13 @@ def test_what_is_inlined_stays_a_function_of_python() -> None:
     assert insides.inlined(abs)(-2) == 2, "register_jitable no longer returns the function"
 
 
-def test_a_compiled_function_counts_no_references() -> None:
-    @insides.compiled
-    def first(numbers: tuple[int, int]) -> int:
-        return insides.signed(numbers[0])
+def test_a_compiled_function_cannot_allocate() -> None:
+    def fresh() -> int:
+        return len(np.zeros(3))
 
-    assert first((7, 8)) == 7
-    called = "".join(first.inspect_llvm().values())  # type: ignore[attr-defined]
-    assert "NRT_incref" not in called, "the option _nrt no longer leaves the counting of references out"
+    # Without the runtime system nothing is allocated and no reference counted: the option _nrt still says so.
+    with pytest.raises(TypingError, match="Only accept returning of array passed into the function as argument"):
+        insides.compiled(fresh, checked=True)()
 
 
 def test_the_cache_folder_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
