@@ -1,0 +1,45 @@
+"""A snapshot's arrays, and what is made beside them."""
+
+from datetime import timedelta
+
+from tests.nameserver.conftest import BORN, MakeListing
+
+from whimbrel.model.listing import Code, FurtherCode
+from whimbrel.nameserver.fast.search import ABOVE_ZONE, HAS_NAMES, SHOWS_ALL, SHOWS_NO_ADDRESS
+from whimbrel.nameserver.fast.tables import lists_of
+from whimbrel.publishing import Entries
+from whimbrel.wire.snapshot import Snapshot, Zone
+
+
+def made(*more: Zone, entries: Entries | None = None, codes: tuple[Code, ...] | None = None) -> Snapshot:
+    return Snapshot(
+        (entries or Entries()).snapshot(
+            zone="bl.example", serial=1, born=BORN, expires=BORN + timedelta(days=1), more_zones=more, codes=codes
+        )
+    )
+
+
+def zone(name: str, *codes: int) -> Zone:
+    return Zone(name=name, servers=("localhost",), mailbox="hostmaster.bl.example", codes=codes)
+
+
+def test_near_are_the_blocks_in_or_around_which_a_network_lies(listing: MakeListing) -> None:
+    entries = Entries.of([listing("192.0.2.0/24"), listing("10.0.0.0/12"), listing("203.0.113.9")])
+    near = lists_of(made(entries=entries)).near
+    marked = {block for block in range(65_536) if int(near[block >> 6]) >> (block & 63) & 1}
+    assert marked == {0xC000, *range(0x0A00, 0x0A10)}
+
+
+def test_zones_come_innermost_first_with_what_they_show() -> None:
+    entries = Entries()
+    entries.put_name("spam.net", FurtherCode.SPAMVERTISED, BORN + timedelta(hours=1))
+    lists = lists_of(made(zone("auth.bl.example", 20), zone("dbl.example", 0x102), entries=entries, codes=(Code(2),)))
+    names = [bytes(lists.name[256 * row : 256 * row + size]) for row, size in enumerate(lists.name_bytes.tolist())]
+    assert names == [b"\4auth\2bl\7example\0", b"\2bl\7example\0", b"\3dbl\7example\0"]
+    assert lists.flags.tolist() == [0, ABOVE_ZONE, HAS_NAMES | SHOWS_NO_ADDRESS]
+    assert lists_of(made()).flags.tolist() == [SHOWS_ALL]
+
+
+def test_a_zone_that_can_be_an_address_of_another_leaves_all_to_the_reference() -> None:
+    assert lists_of(made(zone("7.bl.example", 20), codes=(Code(2),))).zones == 0
+    assert lists_of(made(zone("auth.bl.example", 20), codes=(Code(2),))).zones == 2
