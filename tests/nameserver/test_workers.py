@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+import threading
+import time
 from pathlib import Path
 
 import dns.asyncquery
@@ -15,6 +17,7 @@ from tests.nameserver.test_server import serving, tcp, udp
 from whimbrel.model.listing import Code
 from whimbrel.nameserver import Counters, GuardSettings
 from whimbrel.nameserver.guards.counts import Count
+from whimbrel.nameserver.workers import Workers
 from whimbrel.publishing import write_snapshot
 
 
@@ -97,6 +100,27 @@ def test_where_it_cannot_be_compiled_the_reference_goes_on(
             assert counters.threads == 0
 
     asyncio.run(ask())
+
+
+def test_it_ends_at_once_though_it_still_compiles(path: Path, now: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, enough = threading.Event(), threading.Event()
+
+    def compiled(*_: object) -> list[object]:
+        begun.set()
+        enough.wait(60)
+        return []
+
+    monkeypatch.setattr(Workers, "_compiled", compiled)
+
+    async def ask() -> None:
+        async with serving(path, now, workers=1) as endpoints:
+            assert await asyncio.to_thread(begun.wait, 10)
+            assert (await udp(endpoints[0], "1.2.0.192")).answer
+
+    began = time.monotonic()
+    asyncio.run(ask())
+    assert time.monotonic() - began < 20
+    enough.set()
 
 
 def test_a_thread_that_dies_ends_the_server(path: Path, now: float, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ serves all cores, and a new list is put in place for all of them by one assignme
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 import sys
@@ -58,7 +59,7 @@ class Workers:
             _log.info("no recvmmsg here: the reference answers")
             return False
         try:
-            self._loops = await asyncio.to_thread(self._compiled, sockets)
+            self._loops = await self._apart(lambda: self._compiled(sockets))
         except ImportError as error:
             _log.info("the answer cannot be compiled (%s): the reference answers", error)
             return False
@@ -111,6 +112,33 @@ class Workers:
         loops[0].run(self._next.lists, guards_of(self._guard, loops[0].cookie))
         _log.info("the answer is compiled, in %.1f s", time.monotonic() - began)
         return loops
+
+    async def _apart(self, work: Callable[[], "list[Loop]"]) -> "list[Loop]":
+        """Return what comes of work in a thread that nobody waits for at the end, as asyncio waits for its own.
+
+        Compiling takes up to half a minute, and a server that is told to end must not take that long.
+        """
+        result: asyncio.Future[list[Loop]] = self._events.create_future()
+
+        def give(found: "list[Loop] | None", error: BaseException | None) -> None:
+            if result.done():
+                return  # cancelled meanwhile
+            if error is not None:
+                result.set_exception(error)
+            else:
+                result.set_result(found or [])
+
+        def run() -> None:
+            found, problem = None, None
+            try:
+                found = work()
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+                problem = error
+            with contextlib.suppress(RuntimeError):  # the event loop has ended
+                self._events.call_soon_threadsafe(give, found, problem)
+
+        threading.Thread(target=run, daemon=True, name="compiles").start()
+        return await result
 
     def _work(self, loop: "Loop", ours: socket.socket) -> None:
         try:
