@@ -33,7 +33,7 @@ latency:
 	PYTHONPATH=. .venv/bin/python bench/latency.py
 soak:
 	tools/setup test
-	PYTHONPATH=. .venv/bin/python bench/soak.py --minutes $(or $(MINUTES),60)
+	PYTHONPATH=. .venv/bin/python bench/soak.py --minutes $(or $(MINUTES),60) --rate $(or $(RATE),4)
 fuzz:
 	tools/setup test
 	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py \

@@ -2,6 +2,7 @@
 
     make soak                  an hour
     make soak MINUTES=5
+    make soak MINUTES=15 RATE=16    messages a second; what grows with messages shows sooner
 
 Beforehand listings are made whose terms end one after the other meanwhile.  Then mail comes from a fixed set of hosts,
 spam and some ham, so that what the service remembers has a bound; queries of every kind come without a pause.  Each
@@ -115,11 +116,11 @@ class Asking(threading.Thread):
         return dns.message.make_query(f"{name}.{ZONE}.", chance.choice(("A", "A", "A", "TXT", "SOA")))
 
 
-def mailing(folder: Path, stop: threading.Event) -> int:
-    """Deliver mail at the given rate until told to stop; return how many messages."""
+def mailing(folder: Path, rate: float, stop: threading.Event) -> int:
+    """Deliver `rate` messages a second until told to stop; return how many messages."""
     chance = random.Random(2)
     number = 0
-    while not stop.wait(chance.expovariate(MAILS_A_SECOND)):
+    while not stop.wait(chance.expovariate(rate)):
         host = chance.randrange(HOSTS)
         peer = f"93.{host // 250}.{host % 250}.7"
         place = "ham" if chance.random() < 0.05 else "Maildir"
@@ -146,7 +147,9 @@ def main() -> None:
     """Soak, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
-    seconds = 60 * parser.parse_args().minutes
+    parser.add_argument("--rate", type=float, default=MAILS_A_SECOND, help="messages a second")
+    given = parser.parse_args()
+    seconds = 60 * given.minutes
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data_dir = folder / "data"
@@ -156,7 +159,7 @@ def main() -> None:
         ham = '[[watch]]\npath = "ham"\nsensor = "mx1"\nlabel = "ham"\ntrust = ["192.0.2.0/24"]\n'
         settings = f"{ham}[cycle]\nanalyse_seconds = {max(10.0, seconds / 60)}"
         with running(folder, settings=settings) as service:
-            told = soak(service, folder, data_dir, seconds)
+            told = soak(service, folder, data_dir, seconds, given.rate)
         tell(told, data_dir, seconds)
 
 
@@ -170,14 +173,14 @@ class Told:
         self.metrics: dict[str, float] = {}
 
 
-def soak(service: Service, folder: Path, data_dir: Path, seconds: float) -> Told:
+def soak(service: Service, folder: Path, data_dir: Path, seconds: float, rate: float) -> Told:
     """Keep the service busy, and look at it now and then."""
     told, stop = Told(), threading.Event()
     told.asking = Asking(service, data_dir / "list.snapshot", stop)
     told.asking.start()
 
     def mail() -> None:
-        told.mailed = mailing(folder, stop)
+        told.mailed = mailing(folder, rate, stop)
 
     mails = threading.Thread(target=mail, daemon=True)
     mails.start()

@@ -6,7 +6,7 @@
 Of each list all servers are started on one core, the load runs on another, and the rounds go over the servers by turns.
 A round counts only where the server's core was at least 97 % busy; else it is done again, twice at most, and the table
 says how busy it was.  Before, a thousand answers are compared with the reference.  `make bench-dns` takes some 20
-minutes, 5 GB of memory and 2 GB of disk.  Results lie in bench/results/dns.json.
+minutes, 6 GB of memory and 1 GB of disk.  Results lie in bench/results/dns.json.
 """
 
 import argparse

@@ -121,18 +121,24 @@ def _echo(_: MadeList, __: Path, port: int) -> list[str]:
     return [str(PROGRAMS / "echo"), str(port)]
 
 
-def _bare(made: MadeList, _: Path, port: int) -> list[str]:
-    return [sys.executable, "-m", "bench.dns.bare", str(made.snapshot), str(port)]
+def _bare(made: MadeList, folder: Path, port: int) -> list[str]:
+    return [sys.executable, "-m", "bench.dns.bare", _own_snapshot(made, folder), str(port)]
 
 
-def _serve(made: MadeList, _: Path, port: int) -> list[str]:
+def _serve(made: MadeList, folder: Path, port: int) -> list[str]:
     whimbrel = str(Path(sys.executable).with_name("whimbrel"))
-    return [whimbrel, "serve", "--snapshot", str(made.snapshot), "--listen", f"127.0.0.1:{port}"]
+    return [whimbrel, "serve", "--snapshot", _own_snapshot(made, folder), "--listen", f"127.0.0.1:{port}"]
+
+
+def _own_snapshot(made: MadeList, folder: Path) -> str:
+    """Copy the snapshot: pages of one file would be shared with others here, and their memory with them."""
+    return str(shutil.copyfile(made.snapshot, folder / "list.snapshot"))
 
 
 def _rbldnsd(made: MadeList, _: Path, port: int, *, shuffled: bool = False) -> list[str]:
     kind, text = "ip4set" if made.family == 4 else "ip6tset", made.shuffled_text if shuffled else made.sorted_text
     made.folder.chmod(0o755)  # rbldnsd does not stay root
+    text.chmod(0o644)
     return [program("rbldnsd"), "-n", "-a", "-c", "0", "-b", f"127.0.0.1/{port}", f"{ZONE}:{kind}:{text}"]
 
 

@@ -1,6 +1,7 @@
 """A command line does not load what it does not use."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,15 @@ main()
 """
 
 
-def _run(*arguments: str) -> list[object]:
-    code = _TELLS.format(arguments=list(arguments))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+_TELLS_ALLOCATOR = _TELLS.replace(
+    '"pandas" in sys.modules', 'sys.modules["pyarrow"].default_memory_pool().backend_name'
+)
+
+
+def _run(*arguments: str, tells: str = _TELLS) -> list[object]:
+    code = tells.format(arguments=list(arguments))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ARROW_")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     told: list[object] = json.loads(done.stdout.splitlines()[-1])
     return told
 
@@ -33,3 +40,9 @@ def test_links_has_pandas_where_ibis_wants_it(tmp_path: Path) -> None:
     given.write_text('{"seen_at":"2026-01-01T00:00:00Z","sensor":"mx","host":"192.0.2.1","kind":"connection"}\n')
     _run("observe", str(given), "--data", str(tmp_path / "data"))
     assert _run("links", "--data", str(tmp_path / "data"), "--json") == [0, True]
+
+
+def test_a_service_gives_back_the_memory_that_arrow_needed_for_a_moment(tmp_path: Path) -> None:
+    settings = tmp_path / "whimbrel.toml"
+    settings.write_text('[store]\ndata = "data"\n')
+    assert _run("run", "--once", "--config", str(settings), tells=_TELLS_ALLOCATOR) == [0, "system"]

@@ -12,6 +12,7 @@ import click
 from whimbrel.cli.logs import set_up
 from whimbrel.cli.options import Instant, config_option, data_option, json_option, settings_file
 from whimbrel.cli.output import print_json
+from whimbrel.cli.starting import take_memory_from_the_c_library
 from whimbrel.errors import StoreError
 from whimbrel.model.transfer import transfer_settings
 from whimbrel.pipeline.config import Config, load
@@ -51,6 +52,7 @@ def command(
         return config
 
     config = read()
+    take_memory_from_the_c_library(os.environ)
     set_up(config.log.format, config.log.level)
     ahead = timedelta(0) if now is None else now - datetime.now(UTC)
 

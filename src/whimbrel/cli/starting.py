@@ -1,8 +1,8 @@
-"""What makes a command start quickly."""
+"""What is set up for a whole process before its engines are loaded: a quick start, memory that is given back."""
 
 import importlib.abc
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -32,3 +32,13 @@ def decline_pandas(command: str) -> None:
         sys.modules["pyarrow"].array([])
     finally:
         sys.meta_path.remove(blind)
+
+
+def take_memory_from_the_c_library(environ: MutableMapping[str, str]) -> None:
+    """Let Arrow take its memory from the C library, for a process that runs for long; before Arrow is loaded.
+
+    Its own allocator (mimalloc) keeps what a merge or an analysis needed for a moment, releases little of it when
+    asked to, and needs more each time: after 15,000 messages 70 MB of which Arrow itself used nothing.  The C library
+    gives it back (`release_unused` is then glibc's `malloc_trim`).  What the environment says already stays.
+    """
+    environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

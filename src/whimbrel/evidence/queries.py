@@ -183,8 +183,8 @@ class Queries:
             "memory_limit": _MEMORY_LIMIT,
             "threads": threads,
             "temp_directory": str(self._folder / SPILL_FOLDER),
-            # It keeps an entry (about 1 KB, measured) for each file that was ever opened, local ones too, though it
-            # caches only what remote ones hold (duckdb issue 22730).  A service makes thousands of files an hour.
+            # It keeps an entry (0.6 KB, measured) for each file that was ever opened, local ones too, though it caches
+            # only what remote ones hold (duckdb issue 22730).  A busy service makes 28,000 files an hour.
             "enable_external_file_cache": False,
         }
 

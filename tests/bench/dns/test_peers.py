@@ -1,7 +1,9 @@
 """Every server of the bench answers as the reference does, from the same list; a wrong one is found out."""
 
 import os
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,11 @@ _PROGRAMS = {"rbldnsd": "rbldnsd", "Knot": "knotd", "NSD": "nsd", "BIND": "named
 
 
 @pytest.fixture(scope="module", params=[4, 6])
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MadeList:
-    folder = tmp_path_factory.mktemp("list")
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)  # rbldnsd does not stay root
-    return make(request.param, 2_000, folder, zone_file=True)
+def made(request: pytest.FixtureRequest) -> Iterator[MadeList]:
+    # rbldnsd does not stay root, and pytest closes its own folders to others.
+    with tempfile.TemporaryDirectory(prefix="bench-dns-") as folder:
+        Path(folder).chmod(0o755)
+        yield make(request.param, 2_000, Path(folder), zone_file=True)
 
 
 @pytest.mark.debian

@@ -166,3 +166,14 @@ def test_a_place_that_cannot_be_read_is_told_once_and_the_others_go_on(
         assert taking.metrics.sum("faults_total") == 2
     assert sum("none" in text for text in caplog.messages) == 1
     assert sum("gzip" in text for text in caplog.messages) == 1
+
+
+def test_problems_of_files_that_are_gone_are_forgotten(store: Evidence, maildir: Path) -> None:
+    with Taking(store, watch_of(maildir)) as taking:
+        for number in range(3):
+            deliver(maildir, str(number), b"\x1f\x8b\x08 cut off")
+            taking.take()
+            (maildir / "new" / str(number)).unlink()
+        taking.take()
+        assert taking.metrics.sum("faults_total") == 3
+        assert not taking.arriving._told

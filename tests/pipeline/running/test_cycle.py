@@ -1,6 +1,8 @@
 """Turns of the service, one by one, in this process: faults, the slower beat, a single pass."""
 
+import gc
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -241,3 +243,20 @@ def test_a_store_goes_on_by_the_profile_it_began_with(service: Service, caplog: 
     service.turn()
     assert "91.1.2.7" in service.listed()
     assert "decides by the profile own" in caplog.text
+
+
+def test_what_ended_in_a_cycle_is_let_go_on_the_beat(service: Service) -> None:
+    class Knot:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.disable()  # as good as a threshold of 100,000 objects, in a turn that makes some hundreds
+    try:
+        left = weakref.ref(Knot())
+        service.turn()
+        assert left() is not None
+        service.cycle._next["compact"] = 0.0
+        service.turn()
+        assert left() is None
+    finally:
+        gc.enable()

@@ -89,7 +89,8 @@ def made_world(seed: int, now: datetime, targets: int = 400, excluded: float = 0
             key = 0x20010DB8 << 32 | chance.randrange(4) << 24 | chance.randrange(1 << 16)
             network = ip_network((key >> (64 - prefix) << (64 - prefix) << 64, prefix))
         target = str(network.network_address) if network.prefixlen == 32 and network.version == 4 else str(network)
-        seconds = chance.choice([600, 1700, 2400, 90_000, 900_000, 8_000_000]) + number
+        # What has not ended yet must not while slow tests still ask real programs that go by the real clock.
+        seconds = chance.choice([600, 1_300, 9_000, 90_000, 900_000, 8_000_000]) + number
         until = born + timedelta(seconds=seconds)
         if excluded and chance.random() < excluded:
             entries.exclude(target, until)
@@ -117,7 +118,7 @@ def world(request: pytest.FixtureRequest) -> World:
     assert len(listed) > 300
     assert len(made.questions) - len(listed) > 150
     covered = [list(made.snapshot.covering((each.version, int(each)))) for each in listed]
-    assert sum(len(entries) > 1 for entries in covered) > 100
+    assert sum(len(entries) > 1 for entries in covered) > 80
     assert any(entries[0].until <= made.at for entries in covered)  # it has ended, and the wider one answers
     hidden = [made.snapshot.covering((each.version, int(each))) for each in made.questions if not made.find(each)]
     assert any(any(entry.code and entry.until > made.at for entry in entries) for entries in hidden) == bool(excluded)

@@ -53,7 +53,7 @@ class Arriving:
         self._jobs = jobs
         self._metrics = metrics
         self._pool: Pool | None = None
-        self._told: dict[tuple[str, str], str] = {}  # problems said already, by place
+        self._told: dict[tuple[str, str], str] = {}  # problems that stand and were said, by place
 
     def close(self) -> None:
         """End the readers."""
@@ -96,7 +96,7 @@ class Arriving:
             self._store.stage(chunk.key, sensors[chunk.key], readings)
             self._metrics.messages.labels(sensors[chunk.key]).inc(len(readings))
             self._metrics.abandoned.inc(sum("abandoned" in reading.defects for reading in readings))
-        self._say_problems()
+        self._say_problems(is_all=changes.all_of_them)
         if not taken and not self._store.staged_keys():
             return None
         arrived = Arrived(
@@ -125,12 +125,19 @@ class Arriving:
 
         yield from self.warm_up().read(all_of_them())
 
-    def _say_problems(self) -> None:
-        """Log each place that cannot be read once, until it says something else."""
+    def _say_problems(self, *, is_all: bool) -> None:
+        """Log each place that cannot be read once, until it says something else.
+
+        A look at everything finds all that still stands (`is_all`): what else was said is forgotten, or files that come
+        damaged and go would be remembered for good.
+        """
+        told = {} if is_all else self._told
         for each in self.places:
             for place, why in each.place.problems:
-                if self._told.get((each.name, place)) != why:
-                    self._told[each.name, place] = why
+                key = (each.name, place)
+                is_said = why in {self._told.get(key), told.get(key)}
+                told[key] = why
+                if not is_said:
                     self._metrics.faults.labels("place").inc()
                     _log.error("%s: %s", place, why.removeprefix(f"{place}: "), extra={"place": place})
             for place, why in each.place.skipped:
@@ -138,6 +145,7 @@ class Arriving:
                 _log.info("left out: %s (%s)", place, why, extra={"place": place})
             each.place.problems.clear()
             each.place.skipped.clear()
+        self._told = told
 
 
 def _work(watch: Watch, found: Found) -> Iterator[Work]:

@@ -9,6 +9,7 @@ After a fault nothing is lost: what was not kept as read is found again, what wa
 decided waits behind its mark.  Nothing is there twice: every id is a digest.
 """
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -235,11 +236,12 @@ class Cycle:
             analyse(self._store)
             self._store.compact()
             self._analysed_batch = self._store.last_batch()
+            gc.collect()  # the old generation, too, which no count of new objects leads to now
             return bool(corrected)
 
         def compacted() -> bool:
             self._store.compact(min_files=_COMPACT_FILES, rows=_COMPACT_ROWS)
-            pa.default_memory_pool().release_unused()  # Arrow would keep some ten megabytes for later
+            _give_memory_back()
             return False
 
         def forgotten() -> bool:
@@ -270,6 +272,17 @@ class Cycle:
 
     def _is_unfinished(self) -> bool:
         return any(each.place.is_unfinished for each in self._arriving.places)
+
+
+def _give_memory_back() -> None:
+    """Let go of what is not needed any more, and nobody else would let go of for long.
+
+    SQLAlchemy's statements end in cycles of some 1 KB a turn, which Python, told to look after 100,000 new objects
+    (`cli.commands`), would keep for hours.  The old generation waits for the slower beat: the list is in it.
+    Arrow keeps what merging and analysis needed for a moment.
+    """
+    gc.collect(1)
+    pa.default_memory_pool().release_unused()
 
 
 def snapshot_place(config: Config) -> Path:
