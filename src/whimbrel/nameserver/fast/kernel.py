@@ -9,7 +9,6 @@ Nothing is attached to an interface here: `run` is BPF_PROG_TEST_RUN.
 Needs Linux 5.18 (bpf_xdp_load_bytes) and CAP_BPF with CAP_NET_ADMIN, or root.
 """
 
-import math
 import mmap
 import os
 import struct
@@ -58,7 +57,7 @@ class Program:
                 with self._memory(name) as memory:
                     memory[: len(content)] = content
             self._control = self._memory("control")
-            self._set(EXPIRES, math.floor(snapshot.expires))
+            self._set(EXPIRES, snapshot.expires)
             self._set(ADDRESS, int(address))
             code = bpf.placed(object_for(shape), SECTION, self._descriptors)
             self.instructions = len(code) // bpf.INSTRUCTION.size
