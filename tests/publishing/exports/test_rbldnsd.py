@@ -160,6 +160,20 @@ def test_a_dollar_in_a_text_stays_one() -> None:
     assert "1.2.0.192 :127.0.0.4:192.0.2.1 costs $$5\n" in text_of(content, "dnset")
 
 
+def test_a_wildcard_of_ipv4_lists_nothing_of_ipv6() -> None:
+    """`*.0.0.2`, of 2.0.0.0/24, would be the end of every name of 2001::/16: its addresses stand one by one."""
+    born = datetime(2002, 7, 27, tzinfo=UTC)
+    listings = [("2.0.0.0/23", Code.NETWORK), ("2.0.0.7", Code.INFECTED), ("2.0.40.0/24", Code.NETWORK)]
+    data = Entries.of([listing(target, code, born, 3600) for target, code in listings]).snapshot(
+        zone="bl.example", serial=1, born=born, expires=born + timedelta(days=1)
+    )
+    lines = text_of(content_of(Snapshot(data), int(born.timestamp())), "dnset").splitlines()
+    names = [line.split()[0] for line in lines if line[0].isdigit() or line[0] == "*"]
+    beneath = {f"{host}.{third}.0.2" for third in (0, 1) for host in range(256)}
+    assert sorted(name for name in names if name.endswith(".0.2")) == sorted({*beneath, "*.40.0.2"})
+    assert [line.split()[1].split(":")[1] for line in lines if line.startswith("7.0.0.2 ")] == ["127.0.0.4"]
+
+
 def test_localhost_is_never_listed(world: World) -> None:
     assert "!127.0.0.1\n" in text_of(world.content, "ip4set")
     assert "!127.0.0.1\n" in text_of(world.content, "ip4trie")

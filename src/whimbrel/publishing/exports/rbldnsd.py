@@ -11,8 +11,10 @@ What rbldnsd does was asked of it (1.0 pre-release, Debian 12), for its manual l
   `ip4set`, where sizes matter again, we leave out what is excluded.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 
 import numpy as np
 
@@ -64,11 +66,7 @@ def dnset(content: Content) -> Iterator[str]:
     yield from _head(content)
     yield f"!{_reversed(4, _LOCALHOST, _LABELS[4])}"
     for family, rows in ((4, content.tests), *content.families):
-        # No name may be there twice; of names of unlike length the longest wins, as the narrower network does.
-        labels = -(-rows.prefix.astype(np.int64) // _LABEL_BITS[family])
-        for count in np.unique(labels).tolist():
-            for piece in disjoint(chosen(rows, labels == count), HOST_BITS[family]):
-                yield from _named(content, family, count, piece)
+        yield from _reversed_names(content, family, rows)
     for written, name in spelled_out([*content.name_tests, *content.names]):
         if content.excludes(name.reason):
             yield f"!{written}"
@@ -124,16 +122,61 @@ def _value(content: Content, reason: int, until: int, written: str) -> str:
     return f":{answer(entry.code)}:{text}"
 
 
-def _named(content: Content, family: int, labels: int, piece: Range) -> Iterator[str]:
-    """Yield a name for each network (or address) of so many labels in a range."""
+def _reversed_names(content: Content, family: int, rows: Rows) -> Iterator[str]:
+    """Yield a name for each address, and wildcards for networks: of as many labels as their prefix needs.
+
+    No name may be there twice; of names of unlike length the longest wins, as the narrower network does.  A wildcard of
+    one-digit octets would list names of IPv6 as well (`*.0.0.2`, of 2.0.0.0/24, is the end of every name of 2001::/16),
+    so such a network is handed down to longer names.
+    """
+    labels = -(-rows.prefix.astype(np.int64) // _LABEL_BITS[family])
+    handed_down: list[Range] = []
+    for count in range(1, HOST_BITS[family] // _LABEL_BITS[family] + 1):
+        own: Iterable[Range] = disjoint(chosen(rows, labels == count), HOST_BITS[family])
+        networks = _networks(family, count, own)
+        if handed_down:
+            own = list(own)
+            networks = chain(_networks(family, count, own), _beside(own, _networks(family, count, handed_down)))
+        handed_down = []
+        for network in networks:
+            if _is_of_both(family, network.first, count):
+                handed_down.append(network)
+            else:
+                yield _named(content, family, count, network)
+
+
+def _beside(pieces: list[Range], networks: Iterable[Range]) -> Iterator[Range]:
+    """Yield those networks that lie in none of the pieces, which are narrower and say themselves what they are."""
+    pieces = sorted(pieces)
+    firsts = [piece.first for piece in pieces]
+    for network in networks:
+        before = bisect_right(firsts, network.first) - 1
+        if before < 0 or pieces[before].last < network.first:
+            yield network
+
+
+def _networks(family: int, labels: int, pieces: Iterable[Range]) -> Iterator[Range]:
+    """Yield the networks (or addresses) of so many labels in ranges."""
+    step = 1 << (HOST_BITS[family] - labels * _LABEL_BITS[family])
+    for piece in pieces:
+        for key in range(piece.first, piece.last + 1, step):
+            yield piece._replace(first=key, last=key + step - 1)
+
+
+def _is_of_both(family: int, key: int, labels: int) -> bool:
+    """Tell whether a network's wildcard would be one of IPv6, too."""
+    if family == 6 or labels == _LABELS[4]:
+        return False
+    return all(key >> HOST_BITS[4] - 8 * place & 0xFF <= 9 for place in range(1, labels + 1))
+
+
+def _named(content: Content, family: int, labels: int, network: Range) -> str:
+    """Return the line of a network, or an address, of so many labels."""
     prefix = labels * _LABEL_BITS[family]
-    wildcard = "" if labels == _LABELS[family] else "*."
-    for key in range(piece.first, piece.last + 1, 1 << (HOST_BITS[family] - prefix)):
-        name = f"{wildcard}{_reversed(family, key, labels)}"
-        if content.excludes(piece.reason):
-            yield f"!{name}"
-        else:
-            yield f"{name} {_value(content, piece.reason, piece.until, target(family, key, prefix))}"
+    name = ("" if labels == _LABELS[family] else "*.") + _reversed(family, network.first, labels)
+    if content.excludes(network.reason):
+        return f"!{name}"
+    return f"{name} {_value(content, network.reason, network.until, target(family, network.first, prefix))}"
 
 
 def _reversed(family: int, key: int, labels: int) -> str:
