@@ -244,16 +244,18 @@ async def _take_over(
     counters: Counters,
 ) -> None:
     """Let threads answer over UDP as soon as the answer is compiled; the event loop goes on with TCP alone."""
+    if not await workers.compile():
+        return
     taken = [pair.udp for pair in sockets]
-    for pair in sockets:
+    for pair in sockets:  # only now: from its first moment a socket gets its share of the queries
         more = more_sockets(pair.udp, count - 1)
         taken += more
         for each in more:
             stack.callback(each.close)
-    if await workers.start(taken):
-        counters.threads = len(taken)
-        for transport in transports:
-            transport.close()
+    workers.start(taken)
+    counters.threads = len(taken)
+    for transport in transports:
+        transport.close()
 
 
 async def _start(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # How a packet that was handed on is answered: the packet, the host that sent it.
 Respond = Callable[[bytes, str], Iterable[bytes]]
 
+_NO_SOCKET = -1
+
 _log = logging.getLogger(__name__)
 
 
@@ -53,23 +55,29 @@ class Workers:
         self._threads: list[threading.Thread] = []
         self._events = asyncio.get_running_loop()
 
-    async def start(self, sockets: Sequence[socket.socket]) -> bool:
-        """Take the sockets over, once the answer is compiled; return False, with a logged line, where it cannot be."""
+    async def compile(self) -> bool:
+        """Compile the answer, or load what was compiled; return False, with a logged line, where it cannot be."""
         if not sys.platform.startswith("linux"):
             _log.info("no recvmmsg here: the reference answers")
             return False
         try:
-            self._loops = await self._apart(lambda: self._compiled(sockets))
-        except ImportError as error:
-            _log.info("the answer cannot be compiled (%s): the reference answers", error)
+            await self._apart(self._compile)
+        except Exception as error:  # noqa: BLE001 - a compiler that fails, however, must not end a server that answers
+            _log.warning("the answer cannot be compiled (%s): the reference answers", error)
             return False
+        return True
+
+    def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Answer on sockets, a thread for each; the answer is compiled."""
+        from whimbrel.nameserver.fast.loop import Loop  # noqa: PLC0415
+
+        self._loops = [Loop(each.fileno()) for each in sockets]
         self._current.on_swap(self.prepared, self.swapped)
         self.swapped(self._current.snapshot)
         for loop, each in zip(self._loops, sockets, strict=True):
             thread = threading.Thread(target=self._work, args=(loop, each), daemon=True, name="answers")
             thread.start()
             self._threads.append(thread)
-        return True
 
     def prepared(self, snapshot: Snapshot) -> None:
         """Make the arrays of a snapshot that will soon be in force; in a thread, for it takes milliseconds."""
@@ -99,46 +107,44 @@ class Workers:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
-    def _compiled(self, sockets: Sequence[socket.socket]) -> "list[Loop]":
-        """Return the loops, compiled by running one that returns at once."""
+    def _compile(self) -> None:
+        """Compile by running a loop, of no socket, that returns at once."""
         from whimbrel.nameserver.fast.guarded import guards_of  # noqa: PLC0415
         from whimbrel.nameserver.fast.loop import RETURN, Loop  # noqa: PLC0415
 
         began = time.monotonic()
         self.prepared(self._current.snapshot)
-        loops = [Loop(each.fileno()) for each in sockets]
-        for loop in loops:
-            loop.control[RETURN] = 1
-        loops[0].run(self._next.lists, guards_of(self._guard, loops[0].cookie))
+        loop = Loop(_NO_SOCKET)
+        loop.control[RETURN] = 1
+        loop.run(self._next.lists, guards_of(self._guard, loop.cookie))
         _log.info("the answer is compiled, in %.1f s", time.monotonic() - began)
-        return loops
 
-    async def _apart(self, work: Callable[[], "list[Loop]"]) -> "list[Loop]":
-        """Return what comes of work in a thread that nobody waits for at the end, as asyncio waits for its own.
+    async def _apart(self, work: Callable[[], None]) -> None:
+        """Do work in a thread that nobody waits for at the end, as asyncio waits for its own.
 
         Compiling takes up to half a minute, and a server that is told to end must not take that long.
         """
-        result: asyncio.Future[list[Loop]] = self._events.create_future()
+        done: asyncio.Future[None] = self._events.create_future()
 
-        def give(found: "list[Loop] | None", error: BaseException | None) -> None:
-            if result.done():
+        def tell(error: BaseException | None) -> None:
+            if done.done():
                 return  # cancelled meanwhile
             if error is not None:
-                result.set_exception(error)
+                done.set_exception(error)
             else:
-                result.set_result(found or [])
+                done.set_result(None)
 
         def run() -> None:
-            found, problem = None, None
+            problem = None
             try:
-                found = work()
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+                work()
+            except BaseException as error:  # noqa: BLE001 - it is raised where the work is awaited
                 problem = error
             with contextlib.suppress(RuntimeError):  # the event loop has ended
-                self._events.call_soon_threadsafe(give, found, problem)
+                self._events.call_soon_threadsafe(tell, problem)
 
         threading.Thread(target=run, daemon=True, name="compiles").start()
-        return await result
+        await done
 
     def _work(self, loop: "Loop", ours: socket.socket) -> None:
         try:

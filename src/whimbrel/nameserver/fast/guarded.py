@@ -118,6 +118,19 @@ def put_cookie(packet: Array, end: int, cookie: Array) -> int:
 
 
 @inlined
+def verdict_on(packet: Array, guarded: Guards, prefix: int, now_ms: int) -> int:
+    """Return what rate limiting makes of an answer to a network, and count what it withholds."""
+    verdict = guards.judge_answer(
+        guarded.keys, guarded.accounts, guarded.used_ms, guarded.withheld, guarded.rules, guarded.seed,
+        prefix, kind_of(packet), now_ms,
+    )  # fmt: skip
+    if verdict != _SEND:
+        guards.note(guarded.limited, guarded.limited_times, prefix)
+        guarded.totals[_LIMITED if verdict == _DROP else _SLIPPED] += 1
+    return int(verdict)
+
+
+@inlined
 def guarded_reply(
     packet: Array,
     length: int,
@@ -155,22 +168,10 @@ def guarded_reply(
     if shown:
         guarded.totals[_PROVED if is_proved else _UNPROVED] += 1
     if not (access & _EXEMPT or is_proved):
-        verdict = guards.judge_answer(
-            guarded.keys,
-            guarded.accounts,
-            guarded.used_ms,
-            guarded.withheld,
-            guarded.rules,
-            guarded.seed,
-            prefix,
-            kind_of(packet),
-            now_ms,
-        )
+        verdict = verdict_on(packet, guarded, prefix, now_ms)
+        if verdict == _DROP:
+            return NOT_SENT
         if verdict != _SEND:
-            guards.note(guarded.limited, guarded.limited_times, prefix)
-            guarded.totals[_LIMITED if verdict == _DROP else _SLIPPED] += 1
-            if verdict == _DROP:
-                return NOT_SENT
             size = emptied(packet, end, edns, shown != 0)
     guards.count_answer(guarded.rcodes, guarded.codes, packet, size, end - HEADER_BYTES)
     return put_cookie(packet, size, guarded.cookie) if shown else size

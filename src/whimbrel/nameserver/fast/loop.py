@@ -111,6 +111,24 @@ def send_all(descriptor: int, address: int, count: int, totals: Array) -> None:
         done += max(taken, 1)
 
 
+@inlined
+def receive(descriptor: int, address: int, pieces: Array, received: Array) -> int:
+    """Receive what is there; return how many packets (none, or an error: 0 or less)."""
+    for row in range(BATCH):
+        pieces[row]["bytes"] = ROW_BYTES
+        received[row]["name_bytes"] = _NAME_BYTES
+    return _recvmmsg(descriptor, address, BATCH, _MSG_DONTWAIT, 0)
+
+
+@inlined
+def queue(sent: Array, given: int, pieces: Array, received: Array, row: int, size: int) -> None:
+    """Put an answer of `size` bytes, to the sender of the packet in a row, behind the `given` ones to be sent."""
+    pieces[row]["bytes"] = size
+    sent[given]["name"] = received[row]["name"]
+    sent[given]["name_bytes"] = received[row]["name_bytes"]
+    sent[given]["pieces"] = received[row]["pieces"]
+
+
 @compiled
 def _serve(
     descriptor: int,
@@ -129,10 +147,7 @@ def _serve(
     guards: Guards,
 ) -> int:
     while control[RETURN] == 0:
-        for row in range(BATCH):
-            pieces[row]["bytes"] = ROW_BYTES
-            received[row]["name_bytes"] = _NAME_BYTES
-        count = _recvmmsg(descriptor, addresses[0], BATCH, _MSG_DONTWAIT, 0)
+        count = receive(descriptor, addresses[0], pieces, received)
         if count <= 0:
             _poll(addresses[2], 1, _IDLE_MILLISECONDS)
             continue
@@ -157,10 +172,7 @@ def _serve(
                 handed_on[left] = row
                 left += 1
             elif size != NOT_SENT:
-                pieces[row]["bytes"] = size
-                sent[given]["name"] = received[row]["name"]
-                sent[given]["name_bytes"] = received[row]["name_bytes"]
-                sent[given]["pieces"] = received[row]["pieces"]
+                queue(sent, given, pieces, received, row, size)
                 given += 1
         send_all(descriptor, addresses[1], given, guards.totals)
         took = nanoseconds_now(_MONOTONIC, clock, addresses[3]) - began
