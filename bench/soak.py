@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,10 +27,11 @@ import dns.message
 import dns.query
 from bench.service import WHIMBREL, ZONE, Service, deliver, message, running
 
+from whimbrel.errors import SnapshotError
 from whimbrel.evidence import Evidence
 from whimbrel.listings.settings import OWN
 from whimbrel.nameserver import answer
-from whimbrel.wire.snapshot import Snapshot
+from whimbrel.wire.snapshot import Overlay, Snapshot, overlay_path
 
 HOSTS = 2_000  # that mail comes from
 MAILS_A_SECOND = 4.0
@@ -69,7 +71,7 @@ class Asking(threading.Thread):
         self._service = service
         self._path = snapshot
         self._ends = stop
-        self._recent: deque[Snapshot] = deque(maxlen=12)  # what may be in force: some seconds of publishing
+        self._recent: deque[Snapshot] = deque(maxlen=24)  # what may be in force: a second of publishing
         self._chance = random.Random(3)
 
     def run(self) -> None:
@@ -98,8 +100,12 @@ class Asking(threading.Thread):
         return "" if told is None else dns.message.from_wire(told).to_text()
 
     def _look(self) -> None:
+        """Take note of what is published: a name that changed only once since the last look is one of the two."""
         snapshot = Snapshot(self._path.read_bytes())
-        if not self._recent or self._recent[-1].serial != snapshot.serial:
+        with suppress(FileNotFoundError, SnapshotError):  # none, or of the snapshot before or after
+            snapshot = snapshot.overlaid(Overlay(overlay_path(self._path).read_bytes()))
+        last = self._recent[-1] if self._recent else None
+        if last is None or _state(last) != _state(snapshot):
             self._recent.append(snapshot)
 
     def _query(self) -> dns.message.Message:
@@ -114,6 +120,10 @@ class Asking(threading.Thread):
         )
         name = ".".join(reversed(host.split(".")[: chance.choice((4, 4, 4, 3, 2))]))
         return dns.message.make_query(f"{name}.{ZONE}.", chance.choice(("A", "A", "A", "TXT", "SOA")))
+
+
+def _state(snapshot: Snapshot) -> tuple[int, int]:
+    return snapshot.serial, 0 if snapshot.overlay is None else snapshot.overlay.number
 
 
 def mailing(folder: Path, rate: float, stop: threading.Event) -> int:
@@ -213,10 +223,11 @@ def tell(told: Told, data_dir: Path, seconds: float) -> None:
     counts, quarter = told.asking.counts, max(1, len(told.samples) // 4)
     expired = told.metrics.get('whimbrel_events_total{change="expired"}', 0)
     published = told.metrics.get("whimbrel_snapshots_published_total", 0)
+    overlays = told.metrics.get("whimbrel_overlays_published_total", 0)
     faults = total(told.metrics, "whimbrel_faults_total")
     print(f"{seconds / 60:.0f} minutes: {told.mailed:,} messages, {told.mailed - kept:,} of them lost")
     print(f"{counts['asked']:,} queries, {counts['lost']} without an answer, {counts['wrong']} wrong answers")
-    print(f"{published:,.0f} snapshots, {expired:,.0f} listings ended, {faults:.0f} faults")
+    print(f"{published:,.0f} snapshots, {overlays:,.0f} overlays, {expired:,.0f} listings ended, {faults:.0f} faults")
     print("\n| highest | in the second quarter | in the last |\n|---|---|---|")
     grown = []
     for figure in told.samples[0]:

@@ -59,3 +59,21 @@ def world_data(listing: MakeListing, snapshot_of: MakeData) -> bytes:
 @pytest.fixture(scope="session")
 def world(world_data: bytes) -> Snapshot:
     return Snapshot(world_data)
+
+
+@pytest.fixture(scope="session")
+def overlay_of() -> MakeData:
+    """Make an overlay's bytes: of a snapshot, with what is listed now and what is not listed any more."""
+
+    def make(snapshot: bytes, *listings: Listing, gone: tuple[str, ...] = (), number: int = 1) -> bytes:
+        entries = Entries()
+        for target in gone:
+            entries.put(target, Code.INFECTED, EXPIRES)
+        entries.begin_overlay()
+        for each in listings:
+            entries.put(each.target, each.code, each.until)
+        for target in gone:
+            entries.drop(target)
+        return entries.overlay(Snapshot(snapshot).base, number=number, born=BORN)
+
+    return make

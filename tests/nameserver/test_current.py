@@ -9,8 +9,9 @@ import pytest
 from whimbrel.errors import SnapshotError
 from whimbrel.model.listing import Listing
 from whimbrel.nameserver.current import CurrentSnapshot
-from whimbrel.publishing import Entries, write_snapshot
+from whimbrel.publishing import Entries, write_overlay, write_snapshot
 from whimbrel.publishing.signing import new_key, public_key, signed
+from whimbrel.wire.snapshot import Overlay
 
 MakeData = Callable[..., bytes]
 
@@ -81,6 +82,69 @@ def test_with_a_key_only_what_it_signed_is_taken_up(
     write_snapshot(path, signed(snapshot_of(serial=8), [stranger, key]))
     asyncio.run(current.look())
     assert (current.snapshot.serial, current.swaps, current.refused) == (8, 1, 2)
+
+
+def test_an_overlay_is_taken_up_and_ends_with_its_snapshot(
+    path: Path,
+    world_data: bytes,
+    snapshot_of: MakeData,
+    overlay_of: MakeData,
+    listing: Callable[..., Listing],
+    now: float,
+) -> None:
+    current = CurrentSnapshot(path, lambda: now)
+
+    def listed() -> tuple[bool, bool]:
+        asyncio.run(current.look())
+        found = (current.snapshot.find((4, address), now) for address in (0xC0000201, 0xC0000209))
+        return next(found) is not None, next(found) is not None
+
+    assert listed() == (True, False)
+    overlay = overlay_of(world_data, listing("192.0.2.9"), gone=("192.0.2.1",), number=2)
+    write_overlay(path, overlay)
+    assert listed() == (False, True)
+    assert CurrentSnapshot(path, lambda: now).snapshot.overlay is not None  # a start takes it up, too
+    for other in (
+        overlay_of(world_data, number=1),  # an older one
+        overlay_of(snapshot_of(serial=8), number=3),  # of a snapshot still to come
+    ):
+        write_overlay(path, other)
+        assert listed() == (False, True)
+    assert (current.changes, current.refused) == (1, 0)
+    write_snapshot(path, snapshot_of(serial=8))
+    assert listed() == (False, False)
+    assert current.snapshot.overlay is not None  # the one that had waited for it
+    write_snapshot(path, snapshot_of(listing("192.0.2.1"), serial=9))
+    assert listed() == (True, False)
+    assert current.snapshot.overlay is None
+
+
+def test_a_bad_overlay_is_refused_with_a_line(
+    path: Path,
+    world_data: bytes,
+    overlay_of: MakeData,
+    listing: Callable[..., Listing],
+    now: float,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key = new_key()
+    write_snapshot(path, signed(world_data, [key]))
+    base = path.read_bytes()
+    current = CurrentSnapshot(path, lambda: now, [public_key(key)])
+    overlay = overlay_of(base, listing("192.0.2.9"))
+    bad = {"not signed by": overlay, "cut or torn": overlay[:-64], "0 bytes": b"", "1048576 bytes": bytes(2_000_000)}
+    for reason, data in bad.items():
+        caplog.clear()
+        write_overlay(path, data)
+        asyncio.run(current.look())
+        asyncio.run(current.look())
+        (line,) = caplog.messages
+        assert reason in line
+        assert "list.snapshot.overlay" in line
+    assert (current.changes, current.refused) == (0, len(bad))
+    write_overlay(path, signed(overlay, [key], Overlay))
+    asyncio.run(current.look())
+    assert current.snapshot.find((4, 0xC0000209), now) is not None
 
 
 def test_a_demo_does_not_take_a_real_lists_place(path: Path, now: float, caplog: pytest.LogCaptureFixture) -> None:

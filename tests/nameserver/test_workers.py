@@ -18,7 +18,7 @@ from whimbrel.model.listing import Code
 from whimbrel.nameserver import Counters, GuardSettings
 from whimbrel.nameserver.guards.counts import Count
 from whimbrel.nameserver.workers import Workers
-from whimbrel.publishing import write_snapshot
+from whimbrel.publishing import write_overlay, write_snapshot
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def path(tmp_path: Path, world_data: bytes) -> Path:
 
 
 async def taken_over(counters: Counters, threads: int) -> None:
-    async with asyncio.timeout(60):  # compiling
+    async with asyncio.timeout(180):  # compiling
         while counters.threads < threads:  # noqa: ASYNC110 - a count, no event
             await asyncio.sleep(0.01)
 
@@ -70,6 +70,32 @@ def test_a_new_list_is_answered_from_and_no_query_lost(
                             break
             assert counters.current is not None
             assert counters.current.swaps == 4
+
+    asyncio.run(ask())
+
+
+def test_each_change_is_answered_from_and_no_query_lost(
+    path: Path, world_data: bytes, now: float, listing: MakeListing, overlay_of: MakeData
+) -> None:
+    async def ask() -> None:
+        counters = Counters()
+        async with serving(path, now, counters, workers=1) as (endpoint, *_):
+            await taken_over(counters, 1)
+            for number in range(1, 21):
+                code = Code.INFECTED if number % 2 else Code.OPEN_PROXY
+                write_overlay(path, overlay_of(world_data, listing("192.0.2.9", code), number=number))
+                async with asyncio.timeout(5):
+                    while True:
+                        given = (await udp(endpoint, "9.2.0.192")).answer
+                        if given and str(given[0][0]) == f"127.0.0.{code.value}":
+                            break
+            write_overlay(path, overlay_of(world_data, gone=("192.0.2.1",), number=21))
+            async with asyncio.timeout(5):
+                while (await udp(endpoint, "1.2.0.192")).answer:
+                    pass
+            assert not (await udp(endpoint, "9.2.0.192")).answer
+            assert counters.current is not None
+            assert (counters.current.swaps, counters.current.changes) == (0, 21)
 
     asyncio.run(ask())
 

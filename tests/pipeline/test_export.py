@@ -12,9 +12,10 @@ from whimbrel.errors import ConfigError, SnapshotError, StoreError
 from whimbrel.model.listing import Code, FurtherCode
 from whimbrel.pipeline.export import export, export_to, read
 from whimbrel.pipeline.views import listings
-from whimbrel.publishing import Entries
+from whimbrel.publishing import Entries, write_overlay, write_snapshot
 from whimbrel.publishing.building import zone_of
 from whimbrel.publishing.exports import FORMATS
+from whimbrel.wire.snapshot import Snapshot
 
 
 def test_targets_are_those_listed(tmp_path: Path, undisturbed: Undisturbed) -> None:
@@ -59,6 +60,34 @@ def test_no_snapshot_an_empty_one_and_an_expired_one_are_one_line(tmp_path: Path
     refused(tmp_path / "empty", "empty")
     published(undisturbed.data_dir, tmp_path / "list", now=day(45))
     refused(tmp_path / "list", "expired", 46)
+
+
+def test_what_changed_since_the_snapshot_is_exported_too(tmp_path: Path) -> None:
+    def targets() -> list[str]:
+        content = read(tmp_path, day(45), snapshot=path, codes=(), force=False)
+        export(content, "plain", tmp_path / "plain")
+        return (tmp_path / "plain").read_text().splitlines()[1:]
+
+    path, entries = tmp_path / "list", Entries()
+    entries.put("192.0.2.1", Code.INFECTED, day(50))
+    for serial in (1, 2):
+        data = entries.snapshot(zone="bl.example", serial=serial, born=day(45), expires=day(46))
+        write_snapshot(path, data)
+        assert targets() == ["192.0.2.1"]
+        entries.begin_overlay()
+        entries.drop("192.0.2.1")
+        entries.put("192.0.2.7", Code.INFECTED, day(50))
+        overlay = entries.overlay(Snapshot(data).base, number=1, born=day(45))
+        write_overlay(path, overlay)
+        assert targets() == ["192.0.2.7"]
+        entries.drop("192.0.2.7")
+        entries.put("192.0.2.1", Code.INFECTED, day(50))
+    write_snapshot(path, entries.snapshot(zone="bl.example", serial=3, born=day(45), expires=day(46)))
+    write_overlay(path, overlay)  # of the one before
+    assert targets() == ["192.0.2.1"]
+    write_overlay(path, overlay[:-1])
+    with pytest.raises(SnapshotError, match="overlay refused"):
+        targets()
 
 
 def test_what_cannot_be_written_leaves_the_old_export(tmp_path: Path, undisturbed: Undisturbed) -> None:

@@ -7,17 +7,19 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from tests.websites import publishing, sending, site
 
 from whimbrel.errors import SnapshotError, StoreError, UpstreamError
-from whimbrel.publishing import Entries, write_snapshot
-from whimbrel.publishing.fetching import source_of
+from whimbrel.model.listing import Code
+from whimbrel.publishing import Entries, write_overlay, write_snapshot
+from whimbrel.publishing.fetching import overlay_source_of, source_of
 from whimbrel.publishing.mirror import Mirror
 from whimbrel.publishing.signing import new_key, public_key, signed
-from whimbrel.wire.snapshot import Snapshot
+from whimbrel.wire.snapshot import Overlay, Snapshot, overlay_path
 
 NOW = datetime(2002, 7, 27, 12, tzinfo=UTC)
 OLD, NEW, STRANGER = new_key(), new_key(), new_key()
@@ -42,12 +44,71 @@ def mirror_of(tmp_path: Path) -> Callable[..., Mirror]:
     def make(source: object, *keys: object, at: datetime = NOW, takes_demo: bool = True) -> Mirror:
         trusted = [public_key(key) for key in keys or (OLD,)]  # type: ignore[arg-type]
         kept = tmp_path / "kept"
-        return Mirror(source_of(str(source)), kept, trusted, at.timestamp, takes_demo=takes_demo)
+        overlays = overlay_source_of(str(source))
+        return Mirror(source_of(str(source)), kept, trusted, at.timestamp, takes_demo=takes_demo, overlays=overlays)
 
     return make
 
 
 MakeMirror = Callable[..., Mirror]
+
+
+def changed(base: bytes, number: int, *keys: object) -> bytes:
+    entries = Entries()
+    entries.begin_overlay()
+    entries.put("192.0.2.7", Code.INFECTED, NOW + timedelta(hours=1))
+    data = entries.overlay(Snapshot(base).base, number=number, born=NOW)
+    return signed(data, keys, Overlay) if keys else data  # type: ignore[arg-type]
+
+
+def test_the_overlay_of_the_list_is_kept_beside_it(tmp_path: Path, source: Path, mirror_of: MakeMirror) -> None:
+    mirror, kept = mirror_of(source.parent), tmp_path / "kept.overlay"
+    assert mirror.look_at_overlay() is None  # not even a list yet
+    first, second = made(7, OLD), made(8, OLD)
+    write_snapshot(source, first)
+    assert mirror.look() is not None
+    assert mirror.look_at_overlay() is None
+    for number in (1, 3):
+        write_overlay(source, changed(first, number, OLD))
+        found = mirror.look_at_overlay()
+        assert found is not None
+        assert found.number == number
+        assert kept.read_bytes() == overlay_path(source).read_bytes()
+        assert mirror.look_at_overlay() is None
+    before = kept.read_bytes()
+    write_overlay(source, changed(first, 2, OLD))  # an older one
+    assert mirror.look_at_overlay() is None
+    for refused in (changed(first, 4), changed(first, 4, STRANGER), b"none"):
+        write_overlay(source, refused)
+        with pytest.raises(SnapshotError, match="overlay refused"):
+            mirror.look_at_overlay()
+    write_overlay(source, changed(second, 1, OLD))  # of a list still to come
+    assert mirror.look_at_overlay() is None
+    assert kept.read_bytes() == before
+    overlay = overlay_path(source).read_bytes()
+    write_snapshot(source, second)
+    write_overlay(source, overlay)
+    assert mirror.look() is not None
+    assert not kept.exists()
+    assert mirror.look_at_overlay() is not None
+    assert kept.read_bytes() == overlay
+
+
+def test_an_overlay_over_http(tmp_path: Path, source: Path, mirror_of: MakeMirror) -> None:
+    data = made(7, OLD)
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        path = source.parent / handler.path[1:]
+        (publishing(path) if path.exists() else lambda given: given.send_error(404))(handler)
+
+    with site(respond) as (url, _):
+        mirror = mirror_of(url)
+        write_snapshot(source, data)
+        assert mirror.look() is not None
+        assert mirror.look_at_overlay() is None  # nothing there is no fault
+        write_overlay(source, changed(data, 1, OLD))
+        assert mirror.look_at_overlay() is not None
+        assert (tmp_path / "kept.overlay").exists()
 
 
 def test_a_newer_signed_list_is_kept_once(tmp_path: Path, source: Path, mirror_of: MakeMirror) -> None:
@@ -181,7 +242,7 @@ def test_killed_at_the_swap_it_leaves_the_old_or_the_new(
 import os, signal
 from pathlib import Path
 from whimbrel.publishing import writing
-from whimbrel.publishing.fetching import source_of
+from whimbrel.publishing.fetching import overlay_source_of, source_of
 from whimbrel.publishing.mirror import Mirror
 from whimbrel.wire.snapshot import PublicKey
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)

@@ -101,7 +101,6 @@ def test_serial_birth_and_expiry_are_signed(at: int) -> None:
 @pytest.mark.parametrize("name", [name for name in Snapshot(SIGNED).sections() if name != "signature"])
 def test_no_section_can_be_taken_away_added_to_renamed_or_exchanged(name: str) -> None:
     sections = Snapshot(SIGNED).sections()
-    times = {"serial": 7, "born": int(NOW.timestamp()), "expires": Snapshot(SIGNED).expires}
     for changed in (
         {each: content for each, content in sections.items() if each != name},
         sections | {name: bytes(sections[name]) + b"\0"},
@@ -109,7 +108,7 @@ def test_no_section_can_be_taken_away_added_to_renamed_or_exchanged(name: str) -
         {("other" if each == name else each): content for each, content in sections.items()},
         {each: sections["zone" if each == "texts" else "texts" if each == "zone" else each] for each in sections},
     ):
-        data = layout.assembled(changed, **times)
+        data = layout.assembled(changed, serial=7, born=int(NOW.timestamp()), expires=Snapshot(SIGNED).expires)
         with pytest.raises(SnapshotError, match="does not hold"):
             Snapshot(data, trusting(OLD))
 
@@ -134,9 +133,8 @@ def test_verification_comes_before_anything_is_believed() -> None:
 
 
 def test_garbled_and_too_many_signatures_are_refused() -> None:
-    times = {"serial": 7, "born": 0, "expires": 1}
     for content in (b"x" * 71, bytes(72 * 17)):
-        data = layout.assembled(Snapshot(PLAIN).sections() | {"signature": content}, **times)
+        data = layout.assembled(Snapshot(PLAIN).sections() | {"signature": content}, serial=7, born=0, expires=1)
         with pytest.raises(SnapshotError, match="garbled"):
             Snapshot(data, trusting(OLD))
     many = signed(PLAIN, [new_key() for _ in range(16)])

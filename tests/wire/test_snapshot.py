@@ -210,7 +210,7 @@ def test_a_torn_file_is_refused(page: int, number: int) -> None:
 
 @given(st.binary(max_size=300))
 def test_other_files_are_refused(data: bytes) -> None:
-    for file in (data, layout.MAGIC + data):
+    for file in (data, layout.SNAPSHOT.magic + data):
         with pytest.raises(SnapshotError):
             Snapshot(file)
 

@@ -25,7 +25,7 @@ from whimbrel.errors import SnapshotError, UpstreamError
 from whimbrel.model.endpoint import Endpoint, strangers
 from whimbrel.nameserver import GuardSettings, ServerSettings
 from whimbrel.pipeline.places import snapshot_path, statistics_path
-from whimbrel.publishing.fetching import source_of
+from whimbrel.publishing.fetching import overlay_source_of, source_of
 from whimbrel.publishing.mirror import Mirror
 
 _EPILOG = """\b
@@ -99,7 +99,8 @@ def command(
     path = snapshot or snapshot_path(data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
     settings = ServerSettings(snapshot=path, listen=endpoints(listen), trusted=keys, guards=guards, workers=workers)
-    mirror = Mirror(source_of(source), path, keys, clock, takes_demo=no_serve or not strangers(settings.listen))
+    takes_demo = no_serve or not strangers(settings.listen)
+    mirror = Mirror(source_of(source), path, keys, clock, takes_demo=takes_demo, overlays=overlay_source_of(source))
     _first_look(mirror)
 
     async def run(stop: asyncio.Event) -> None:

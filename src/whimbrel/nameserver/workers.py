@@ -33,9 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 class _InForce(NamedTuple):
-    """A snapshot, and its arrays as the compiled answer reads them."""
+    """A snapshot, and its arrays as the compiled answer reads them: without its overlay, and with it."""
 
     snapshot: Snapshot
+    whole: "Lists"
     lists: "Lists"
 
 
@@ -49,7 +50,7 @@ class Workers:
         self._respond = respond
         self._clock = clock
         self._ending = False
-        self._next: _InForce
+        self._next: _InForce | None = None
         self._in_force: _InForce
         self._loops: list[Loop] = []
         self._threads: list[threading.Thread] = []
@@ -81,14 +82,18 @@ class Workers:
 
     def prepared(self, snapshot: Snapshot) -> None:
         """Make the arrays of a snapshot that will soon be in force; in a thread, for it takes milliseconds."""
-        from whimbrel.nameserver.fast.tables import lists_of  # noqa: PLC0415 - Numba: not before the reference answers
+        from whimbrel.nameserver.fast import tables  # noqa: PLC0415 - Numba: not before the reference answers
 
-        self._next = _InForce(snapshot, lists_of(snapshot))
+        before = self._next
+        is_same = before is not None and before.snapshot.checksum == snapshot.checksum
+        whole = before.whole if before is not None and is_same else tables.lists_of(snapshot)
+        self._next = _InForce(snapshot, whole, tables.overlaid(whole, snapshot.overlay))
 
     def swapped(self, snapshot: Snapshot) -> None:
         """Answer from a snapshot from now on."""
-        if self._next.snapshot is not snapshot:
+        if self._next is None or self._next.snapshot is not snapshot:
             self.prepared(snapshot)
+        assert self._next is not None
         self._in_force = self._next
         self.refresh()
 
@@ -116,6 +121,7 @@ class Workers:
         self.prepared(self._current.snapshot)
         loop = Loop(_NO_SOCKET)
         loop.control[RETURN] = 1
+        assert self._next is not None
         loop.run(self._next.lists, guards_of(self._guard, loop.cookie))
         _log.info("the answer is compiled, in %.1f s", time.monotonic() - began)
 

@@ -7,7 +7,7 @@ Deliberately absent: judgement (what is listed was decided by policy and stands 
 
 from whimbrel.publishing.building import Entries
 from whimbrel.publishing.texts import DEMO_TEXTS, TEXTS
-from whimbrel.publishing.writing import next_serial, previous_serial, write_snapshot, write_whole
+from whimbrel.publishing.writing import next_serial, previous_serial, write_overlay, write_snapshot, write_whole
 
 __all__ = [
     "DEMO_TEXTS",
@@ -15,6 +15,7 @@ __all__ = [
     "Entries",
     "next_serial",
     "previous_serial",
+    "write_overlay",
     "write_snapshot",
     "write_whole",
 ]

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from whimbrel.errors import ConfigError
+from whimbrel.errors import ConfigError, SnapshotError
 from whimbrel.model.listing import Code, FurtherCode, Listing
 from whimbrel.publishing import testentries
 from whimbrel.publishing.targets import name_of, prefixes_of
@@ -15,9 +15,10 @@ from whimbrel.publishing.testentries import AnyCode
 from whimbrel.publishing.texts import DEMO_FURTHER_TEXTS, FURTHER_TEXTS, NAME_TEST_TEXT, TEST_TEXT, TEXTS
 from whimbrel.wire import dns
 from whimbrel.wire.snapshot import Zone
-from whimbrel.wire.snapshot.encoder import Reason, Rows, encode
+from whimbrel.wire.snapshot.encoder import TAKEN_OFF, Reason, Rows, encode, encode_overlay
 from whimbrel.wire.snapshot.layout import EXCLUDED, NAME_CODES
 from whimbrel.wire.snapshot.nametable import NameRows
+from whimbrel.wire.snapshot.overlay import MAX_ROWS, Base
 
 # For a zone that is not delegated (a demo, a list asked inside one house) the conventional name of "this machine".
 LOCAL_SERVERS = ("localhost",)
@@ -45,6 +46,8 @@ class Entries:
     def __init__(self) -> None:
         self._rows: dict[int, dict[_Key, list[_Row]]] = {4: {}, 6: {}}
         self._names: dict[tuple[bytes, bool, bool], _NameRow] = {}
+        self._ranges = 0  # targets of several prefixes, which others may have a part of
+        self._changed: dict[str, tuple[int, _Row]] | None = None
 
     @classmethod
     def of(cls, listings: Iterable[Listing]) -> Self:
@@ -90,22 +93,72 @@ class Entries:
         `excluded`: take off its exclusion instead.
         """
         key = (target, excluded)
-        rows = self._rows[4].pop(key, None) or self._rows[6].pop(key, None)
-        return None if rows is None else rows[0][3]
+        for family, listed in self._rows.items():
+            rows = listed.pop(key, None)
+            if rows is not None:
+                self._ranges -= len(rows) > 1
+                self._note(family, target, rows)
+                return rows[0][3]
+        return None
 
     def drop_name(self, name: str, *, wildcard: bool = False, excluded: bool = False) -> int | None:
         """Take a name off, as `drop` does a target."""
+        self._changed = None
         row = self._names.pop((name_of(name, wildcard=wildcard), wildcard, excluded), None)
         return None if row is None else row[3]
 
     def _put(self, target: str, place: int, until: int) -> None:
         family, prefixes = prefixes_of(target)
         rows = [(key, prefix, place, until) for key, prefix in prefixes]
-        self._rows[family][target, place == _EXCLUDED_PLACE] = rows
+        listed, key = self._rows[family], (target, place == _EXCLUDED_PLACE)
+        self._ranges += (len(rows) > 1) - (len(listed.get(key, ())) > 1)
+        listed[key] = rows
+        self._note(family, target, rows)
 
     def _put_name(self, name: str, wildcard: bool, place: int, until: int) -> None:  # noqa: FBT001 - a column
         wire = name_of(name, wildcard=wildcard)
+        self._changed = None
         self._names[wire, wildcard, place == _EXCLUDED_PLACE] = (wire, wildcard, place, until)
+
+    def _note(self, family: int, target: str, rows: list[_Row]) -> None:
+        """Remember that a target changed, or that what did is more than an overlay can say."""
+        if self._changed is not None:
+            if self._ranges or len(rows) > 1 or len(self._changed) >= MAX_ROWS:
+                self._changed = None
+            else:
+                self._changed[target] = family, rows[0]
+
+    def begin_overlay(self) -> None:
+        """Count from here on what changes: a snapshot was cut."""
+        self._changed = None if self._ranges else {}
+
+    @property
+    def changes(self) -> int | None:
+        """How many targets have changed since an overlay was begun; None: more than one can say.
+
+        It can say nothing of names, nor of any target where a range is listed, and no more than MAX_ROWS targets.
+        """
+        return None if self._changed is None else len(self._changed)
+
+    def overlay(self, base: Base, *, number: int, born: datetime, texts: Mapping[Code, str] = TEXTS) -> bytes:
+        """Return the overlay of the snapshot after which it was begun, with what has changed since.
+
+        Raises SnapshotError where that is more than an overlay can say.
+        """
+        if self._changed is None:
+            raise SnapshotError("what changed is more than an overlay can say; cut a snapshot")
+        rows: dict[int, list[_Row]] = {4: [], 6: []}
+        for target, (family, (key, prefix, place, _)) in self._changed.items():
+            listed = [self._rows[family].get((target, excluded), []) for excluded in (False, True)]
+            rows[family] += chain(*listed) if any(listed) else [(key, prefix, place, TAKEN_OFF)]
+        return encode_overlay(
+            base,
+            number=number,
+            born=int(born.timestamp()),
+            reasons=_reasons(texts, FURTHER_TEXTS),
+            ipv4=_columns(rows[4]),
+            ipv6=_columns(rows[6]),
+        )
 
     def snapshot(
         self,
@@ -132,19 +185,13 @@ class Entries:
         ipv4 = _columns([*_flat(self._rows[4]), *_test_addresses(zones, end)])
         ipv6 = _columns([*_flat(self._rows[6])])
         _check(zones, [_CODES[place] for place in np.union1d(ipv4.reason, ipv6.reason) if place < len(_CODES)])
-        further = DEMO_FURTHER_TEXTS if demo else FURTHER_TEXTS
         return encode(
             zone=zones[0],
             more_zones=zones[1:],
             serial=serial,
             born=int(born.timestamp()),
             expires=end,
-            reasons=[
-                *(Reason(code, texts[code]) for code in Code),
-                *(Reason(code, further[code]) for code in FurtherCode),
-                *(Reason(code, TEST_TEXT if code < NAME_CODES else NAME_TEST_TEXT) for code in _CODES),
-                Reason(EXCLUDED, ""),
-            ],
+            reasons=_reasons(texts, DEMO_FURTHER_TEXTS if demo else FURTHER_TEXTS),
             ipv4=ipv4,
             ipv6=ipv6,
             names=_name_columns([*self._names.values(), *_test_names(zones, end, has_names=bool(self._names))]),
@@ -196,6 +243,16 @@ def _check(zones: Sequence[Zone], listed: Collection[AnyCode]) -> None:
                 f"zone {zone.name}: mail servers block what it lists, and 127.0.0.{quiet.value} must not be blocked; "
                 "show it in a zone of its own, and name the codes of this one"
             )
+
+
+def _reasons(texts: Mapping[Code, str], further: Mapping[FurtherCode, str]) -> list[Reason]:
+    """Return the reasons in the order of their places."""
+    return [
+        *(Reason(code, texts[code]) for code in Code),
+        *(Reason(code, further[code]) for code in FurtherCode),
+        *(Reason(code, TEST_TEXT if code < NAME_CODES else NAME_TEST_TEXT) for code in _CODES),
+        Reason(EXCLUDED, ""),
+    ]
 
 
 def _seconds(until: datetime | None) -> int:

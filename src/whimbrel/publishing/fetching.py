@@ -19,6 +19,7 @@ from typing import Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from whimbrel.errors import ConfigError, UpstreamError
+from whimbrel.wire.snapshot import overlay_path
 
 # Eighty million entries; ten million take 31 MB.
 MAX_BYTES = 256 * 1024 * 1024
@@ -30,6 +31,7 @@ LONGEST_SECONDS = 300.0
 MAX_REDIRECTS = 3
 
 _SNAPSHOT_FILE = "list.snapshot"
+_OVERLAY_SUFFIX = overlay_path(Path("_")).name[1:]
 _PIECE_BYTES = 256 * 1024
 _MAX_VALIDATOR_CHARACTERS = 1_024
 _VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}  # RFC 9110, sections 13.1.2 and 13.1.3
@@ -53,15 +55,24 @@ def source_of(text: str) -> Source:
     return _Http(_checked(text))
 
 
+def overlay_source_of(text: str) -> Source:
+    """Return the source of the overlay beside the list that `source_of` gives."""
+    if "://" not in text:
+        return _Folder(Path(text), _OVERLAY_SUFFIX)
+    url = _checked(text)
+    return _Http(url._replace(path=url.path + _OVERLAY_SUFFIX))
+
+
 class _Folder:
     """A file, or a folder with `list.snapshot` in it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, suffix: str = "") -> None:
+        self._path, self._suffix = path, suffix
         self._seen: tuple[int, int, int] | None = None
 
     def fetch(self) -> bytes | None:
         path = self._path / _SNAPSHOT_FILE if self._path.is_dir() else self._path
+        path = path.with_name(path.name + self._suffix)
         try:
             # Not blocking: a pipe of that name would let us wait for ever.
             with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:

@@ -9,17 +9,18 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from threading import Event
 
-from whimbrel.errors import SnapshotError, StoreError, WhimbrelError
+from whimbrel.errors import SnapshotError, StoreError, UpstreamError, WhimbrelError
 from whimbrel.publishing.fetching import Source
-from whimbrel.publishing.writing import write_snapshot
-from whimbrel.wire.snapshot import PublicKey, Snapshot
+from whimbrel.publishing.writing import write_overlay, write_snapshot
+from whimbrel.wire.snapshot import Overlay, PublicKey, Snapshot
 
 _log = logging.getLogger(__name__)
 
 
 class Mirror:
-    """Keeps at `path` the newest list that `source` gave and a `trusted` key signed.
+    """Keeps at `path` the newest list that `source` gave and a `trusted` key signed, and beside it its overlay.
 
+    Overlays come from `overlays`, where there are any: who publishes without them has none, and that is no fault.
     `clock` gives seconds since 1970.  Lists of old mail (demos) are refused unless `takes_demo`: their addresses belong
     to others now, and must not be served to strangers.
     """
@@ -32,8 +33,11 @@ class Mirror:
         clock: Callable[[], float],
         *,
         takes_demo: bool,
+        overlays: Source | None = None,
     ) -> None:
         self._source = source
+        self._overlays = overlays
+        self._overlay: Overlay | None = None
         self._path = path
         self._trusted = trusted
         self._clock = clock
@@ -66,6 +70,31 @@ class Mirror:
             raise
         return found
 
+    def look_at_overlay(self) -> Overlay | None:
+        """Fetch the overlay of the list that is kept, and keep it, if there is a newer one; return it, or None.
+
+        Raises SnapshotError and StoreError as `look` does.
+        """
+        if self._overlays is None:
+            return None
+        try:
+            data = self._overlays.fetch()
+        except UpstreamError as error:
+            _log.debug("no overlay: %s", error)
+            return None
+        held = None if data is None else self.held()
+        if data is None or held is None:
+            return None
+        found, before = Overlay(data, self._trusted), self._overlay
+        if found.base != held.checksum:
+            self._overlays.forget()  # its list may come with the next look
+            return None
+        if before is not None and before.base == found.base and before.number >= found.number:
+            return None
+        write_overlay(self._path, data)
+        self._overlay = found
+        return found
+
     def _admitted(self, data: bytes) -> Snapshot:
         snapshot = Snapshot(data, self._trusted)
         if snapshot.zone.demo and not self._takes_demo:
@@ -79,6 +108,7 @@ class Mirror:
         while not stop.wait(every_seconds):
             try:
                 found = self.look()
+                self.look_at_overlay()
             except WhimbrelError as error:
                 _log.warning("%s; the list that is kept stays", error)
                 continue

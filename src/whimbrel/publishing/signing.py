@@ -13,7 +13,7 @@ from whimbrel.errors import SnapshotError, StoreError
 from whimbrel.publishing.writing import write_whole
 from whimbrel.wire import keyfile
 from whimbrel.wire.keyfile import KeyLine
-from whimbrel.wire.snapshot import PublicKey, Snapshot, layout, signature
+from whimbrel.wire.snapshot import Overlay, PublicKey, Snapshot, layout, signature
 
 SECRET_BYTES = 32  # RFC 8032, section 5.1.5
 _PRIVATE = 0o600
@@ -81,21 +81,25 @@ def check_kept(path: Path, keys: Collection[KeyLine]) -> None:
         )
 
 
-def signed(data: bytes, keys: Collection[KeyLine]) -> bytes:
-    """Return a snapshot's bytes with the signatures of these keys added; those of others stay.
+def signed(data: bytes, keys: Collection[KeyLine], kind: type[Snapshot | Overlay] = Snapshot) -> bytes:
+    """Return a snapshot's bytes, or an overlay's, with the signatures of these keys added; those of others stay.
 
-    Raises SnapshotError where the bytes are no whole snapshot or would carry too many signatures.
+    Raises SnapshotError where the bytes are no whole one or would carry too many signatures.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415  30 ms
 
-    snapshot = Snapshot(data)
-    message = snapshot.signed_message()
-    signatures = snapshot.signatures() | {
+    unsigned = kind(data)
+    message = unsigned.signed_message()
+    signatures = unsigned.signatures() | {
         key.id: Ed25519PrivateKey.from_private_bytes(key.secret).sign(message) for key in keys
     }
-    sections = snapshot.sections() | {signature.SECTION: signature.packed(signatures)}
     return layout.assembled(
-        sections, serial=snapshot.serial, born=snapshot.born, expires=snapshot.expires, version=snapshot.version
+        unsigned.sections() | {signature.SECTION: signature.packed(signatures)},
+        serial=unsigned.serial,
+        born=unsigned.born,
+        expires=unsigned.expires,
+        version=unsigned.version,
+        kind=kind.kind,
     )
 
 

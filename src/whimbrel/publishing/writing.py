@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from whimbrel.errors import SnapshotError, StoreError
-from whimbrel.wire.snapshot import Snapshot, is_newer
+from whimbrel.wire.snapshot import Snapshot, is_newer, overlay_path
 from whimbrel.wire.snapshot.layout import SERIAL_MODULUS
 
 _READABLE_BY_ALL = 0o644  # the list is public, and the name server is another user
@@ -33,16 +33,31 @@ def previous_serial(path: Path) -> int | None:
 def write_snapshot(path: Path, data: bytes) -> None:
     """Write a snapshot so that whoever opens `path`, even after a crash, finds the old one or the new one, whole.
 
-    Raises StoreError where it cannot be written (disk full, no permission); the old one is then untouched.
+    The old one's overlay is taken away.  Raises StoreError where it cannot be written (disk full, no permission); the
+    old one is then untouched.
     """
     write_whole(path, (data,), "the snapshot")
+    with contextlib.suppress(OSError):  # of another snapshot, nobody takes it up
+        overlay_path(path).unlink(missing_ok=True)
 
 
-def write_whole(path: Path, pieces: Iterable[bytes], what: str, *, mode: int = _READABLE_BY_ALL) -> int:
+def write_overlay(snapshot: Path, data: bytes) -> None:
+    """Put an overlay beside a snapshot's path, whole; raises StoreError where it cannot be written.
+
+    It is not made to outlast a crash of the machine, which would take longer than all else: whoever runs the list
+    cuts a new snapshot when he starts again.
+    """
+    write_whole(overlay_path(snapshot), (data,), "the overlay", lasting=False)
+
+
+def write_whole(
+    path: Path, pieces: Iterable[bytes], what: str, *, mode: int = _READABLE_BY_ALL, lasting: bool = True
+) -> int:
     """Write a file piece by piece beside `path`, then put it there with the given mode; return its bytes.
 
-    Raises StoreError, which names it as `what`, where it cannot be written; the old one is then untouched, as it is
-    where the pieces end in an error of their own.
+    Once this returns, a crash of the machine does not lose what is `lasting`.  Raises StoreError, which names it as
+    `what`, where it cannot be written; the old one is then untouched, as it is where the pieces end in an error of
+    their own.
     """
     temporary: Path | None = None
     try:
@@ -51,10 +66,12 @@ def write_whole(path: Path, pieces: Iterable[bytes], what: str, *, mode: int = _
             file.writelines(pieces)
             written = file.tell()
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
             os.fchmod(file.fileno(), mode)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        if lasting:
+            _sync_folder(path.parent)
     except BaseException as error:
         if temporary is not None:
             with contextlib.suppress(OSError):

@@ -12,7 +12,7 @@ from whimbrel.nameserver.fast import answer as compiled_answer
 from whimbrel.nameserver.fast.insides import compiled
 from whimbrel.nameserver.fast.packet import PACKET_BYTES
 from whimbrel.nameserver.fast.search import Array, Lists
-from whimbrel.nameserver.fast.tables import lists_of
+from whimbrel.nameserver.fast.tables import lists_of, overlaid
 from whimbrel.wire.snapshot import Snapshot
 
 Ask = Callable[[bytes, Snapshot, int], bytes | None]
@@ -32,7 +32,7 @@ def asking(function: Callable[[Array, int, Lists, int, int], int]) -> Ask:
 
     def ask(query: bytes, snapshot: Snapshot, now: int) -> bytes | None:
         if not last or last[0][0] is not snapshot:
-            last[:] = [(snapshot, lists_of(snapshot))]
+            last[:] = [(snapshot, overlaid(lists_of(snapshot), snapshot.overlay))]
         lists = last[0][1]
         framed[:] = 0xA5
         size = min(len(query), PACKET_BYTES)

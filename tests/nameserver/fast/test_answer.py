@@ -14,7 +14,7 @@ from tests.nameserver.fast.conftest import Ask
 from whimbrel.model.listing import Code, FurtherCode
 from whimbrel.nameserver import answer
 from whimbrel.publishing import Entries
-from whimbrel.wire.snapshot import Snapshot, Zone
+from whimbrel.wire.snapshot import Overlay, Snapshot, Zone
 
 PACKETS = int(os.environ.get("WHIMBREL_FUZZ", "100000"))
 
@@ -122,3 +122,42 @@ def test_any_list(
             plain = isinstance(each, IPv4Address | int) and type_ != "TXT" and len(str(each)) != 7
             named = has_names or zone_name == "dbl.example"  # its test entry
             assert given is not None or not plain or named  # nothing else may be handed on
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    listed=targets,
+    changed=st.lists(
+        st.tuples(st.one_of(addresses.map(str), networks, wide), st.integers(1, 4000), st.sampled_from([*Code, None])),
+        min_size=1,
+    ),
+    asked=st.lists(st.one_of(addresses, halves)),
+    type_=st.sampled_from(["A", "TXT", "ANY"]),
+    later=st.integers(0, 5000),
+    many_zones=st.booleans(),
+)
+def test_any_overlay(
+    listed: list[tuple[str, int, Code | None]],
+    changed: list[tuple[str, int, Code | None]],
+    asked: list[IPv4Address | int],
+    *,
+    type_: str,
+    later: int,
+    many_zones: bool,
+    ask: Ask,
+) -> None:
+    entries = Entries()
+    base = list_of(listed, many_zones=many_zones, has_names=False)
+    entries.begin_overlay()
+    for target, seconds, code in changed:
+        entries.put(target, code or Code.INFECTED, BORN + timedelta(seconds=seconds))
+        if code is None:
+            entries.drop(target)
+        elif seconds % 5 == 0:
+            entries.exclude(target, BORN + timedelta(seconds=seconds))
+    snapshot = base.overlaid(Overlay(entries.overlay(base.base, number=1, born=BORN)))
+    at = int(BORN.timestamp()) + later
+    for each in asked:
+        query = dns.message.make_query(f"{name_of(each)}.bl.example.", type_).to_wire()
+        given = ask(query, snapshot, at)
+        assert given == answer(query, snapshot, at, tcp=False) or (given is None and type_ == "TXT")

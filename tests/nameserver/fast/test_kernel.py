@@ -11,7 +11,7 @@ import dns.message
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.nameserver.conftest import BORN
+from tests.nameserver.conftest import BORN, MakeData
 from tests.nameserver.fast.frames import ASKER, SERVED, frame_of, read
 from tests.nameserver.fast.test_answer import ZONE_NAMES, addresses, halves, list_of, name_of, targets
 
@@ -22,7 +22,7 @@ from whimbrel.nameserver.fast import bpf
 from whimbrel.nameserver.fast.entry import ROUND_BYTES
 from whimbrel.nameserver.fast.kernel import Program
 from whimbrel.publishing import Entries
-from whimbrel.wire.snapshot import Snapshot, Zone
+from whimbrel.wire.snapshot import Overlay, Snapshot, Zone
 
 PACKETS = int(os.environ.get("WHIMBREL_FUZZ", "100000"))
 
@@ -139,3 +139,11 @@ def test_a_zone_that_is_part_of_an_address_is_refused() -> None:
     )  # fmt: skip
     with pytest.raises(ConfigError, match="serve the list without the kernel"):
         Program(Snapshot(data), SERVED)
+
+
+def test_what_an_overlay_touches_goes_on(world: Snapshot, world_data: bytes, overlay_of: MakeData, now: float) -> None:
+    program = Program(world.overlaid(Overlay(overlay_of(world_data, gone=("192.0.2.1",)))), SERVED)
+    for name, answered in (("1.2.0.192", False), ("9.9.0.192", False), ("9.9.1.192", True), ("2.0.0.127", True)):
+        given = ask(program, dns.message.make_query(f"{name}.bl.example.", "A").to_wire(), int(now))
+        assert (given is not None) == answered
+    program.close()

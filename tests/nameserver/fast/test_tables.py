@@ -1,14 +1,16 @@
 """A snapshot's arrays, and what is made beside them."""
 
 from datetime import timedelta
+from typing import Any
 
+import numba
 from tests.nameserver.conftest import BORN, MakeListing
 
 from whimbrel.model.listing import Code, FurtherCode
 from whimbrel.nameserver.fast.search import ABOVE_ZONE, HAS_NAMES, SHOWS_ALL, SHOWS_NO_ADDRESS
-from whimbrel.nameserver.fast.tables import lists_of
+from whimbrel.nameserver.fast.tables import lists_of, overlaid
 from whimbrel.publishing import Entries
-from whimbrel.wire.snapshot import Snapshot, Zone
+from whimbrel.wire.snapshot import Overlay, Snapshot, Zone
 
 
 def made(*more: Zone, entries: Entries | None = None, codes: tuple[Code, ...] | None = None) -> Snapshot:
@@ -43,3 +45,34 @@ def test_zones_come_innermost_first_with_what_they_show() -> None:
 def test_a_zone_that_can_be_an_address_of_another_leaves_all_to_the_reference() -> None:
     assert lists_of(made(zone("7.bl.example", 20), codes=(Code(2),))).zones == 0
     assert lists_of(made(zone("auth.bl.example", 20), codes=(Code(2),))).zones == 2
+
+
+def overlay_of(base: Snapshot, *targets: str) -> Overlay:
+    entries = Entries()
+    entries.begin_overlay()
+    for target in targets:
+        entries.put(target, Code.INFECTED, BORN + timedelta(hours=1))
+    return Overlay(entries.overlay(base.base, number=1, born=BORN))
+
+
+def test_an_overlay_changes_no_type() -> None:
+    """Another type would be compiled for anew: seconds in which the thread answers nobody."""
+    base = made(entries=Entries.of([]))
+    lists = lists_of(base)
+    assert overlaid(lists, None) is lists
+    type_of: Any = numba.typeof
+    assert type_of(overlaid(lists, overlay_of(base, "192.0.2.1"))) == type_of(lists)
+
+
+def test_touched_is_where_something_changed() -> None:
+    def touched(*targets: str) -> tuple[set[int], set[int]]:
+        base = made()
+        lists = overlaid(lists_of(base), overlay_of(base, *targets))
+        bits = (lists.ipv4.touched, lists.ipv6.touched)
+        four, six = ({part for part in range(65_536) if int(each[part >> 6]) >> (part & 63) & 1} for each in bits)
+        return four, six
+
+    assert touched() == (set(), set())
+    assert touched("192.0.2.1", "10.0.0.0/12", "198.51.100.0/24") == ({0xC000, *range(0x0A00, 0x0A10), 0xC633}, set())
+    assert touched("2001:db8:1:2::/64", "2001:db9::/32") == (set(), {0x2001 ^ 0x0DB8, 0x2001 ^ 0x0DB9})
+    assert len(touched("2001:d00::/24")[1]) == 65_536

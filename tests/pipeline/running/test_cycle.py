@@ -23,7 +23,7 @@ from whimbrel.pipeline.running import cycle as module
 from whimbrel.pipeline.running.cycle import EVERYTHING, Cycle, once
 from whimbrel.pipeline.running.metrics import Metrics
 from whimbrel.pipeline.running.watching import Changes
-from whimbrel.wire.snapshot import Snapshot
+from whimbrel.wire.snapshot import Overlay, Snapshot, overlay_path
 
 NOTHING = Changes(frozenset(), all_of_them=False)
 
@@ -57,7 +57,9 @@ class Service:
             return {each.target for each in ledger.listings(self.clock()) if "/" not in each.target}
 
     def published(self) -> Snapshot:
-        return Snapshot((self.data / "list.snapshot").read_bytes())
+        path = self.data / "list.snapshot"
+        snapshot, overlay = Snapshot(path.read_bytes()), overlay_path(path)
+        return snapshot.overlaid(Overlay(overlay.read_bytes())) if overlay.exists() else snapshot
 
 
 @pytest.fixture

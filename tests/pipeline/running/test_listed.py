@@ -1,6 +1,7 @@
 """The list in memory is the ledger's, change by change; a snapshot is cut when, and only when, one is due."""
 
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import msgspec
@@ -12,14 +13,18 @@ from tests.listings.rows import a_run, day, seen
 from whimbrel.listings.ledger import Ledger
 from whimbrel.listings.policy import Decider
 from whimbrel.listings.settings import OWN
+from whimbrel.model import listing as model
 from whimbrel.model.listing import Code, Event
 from whimbrel.pipeline.config.settings import Publish
 from whimbrel.pipeline.running.listed import LEAST_SECONDS, Listed
 from whimbrel.pipeline.running.metrics import Metrics
 from whimbrel.publishing import TEXTS, Entries, write_snapshot
-from whimbrel.wire.snapshot import Snapshot
+from whimbrel.publishing.signing import new_key
+from whimbrel.wire.snapshot import Overlay, Snapshot, overlay_path
+from whimbrel.wire.snapshot.overlay import MAX_ROWS
 
-SETTINGS = Publish()
+SETTINGS = Publish(overlay_seconds=0)
+OVERLAYS = Publish(overlay_seconds=60)
 
 
 class Listing:
@@ -30,12 +35,14 @@ class Listing:
         self.ledger = Ledger.open(folder / "ledger.sqlite", "write")
         self.decider = Decider(OWN)
         self.metrics = Metrics()
+        self.settings = SETTINGS
         self.listed = self.anew()
         self.day = 0.0
         self.monotonic = 100.0
+        self.signers = [new_key()][:0]
 
     def anew(self) -> Listed:
-        return Listed(self.ledger, self.path, TEXTS, demo=False, metrics=self.metrics)
+        return Listed(self.ledger, self.path, TEXTS, self.settings, demo=False, metrics=self.metrics)
 
     @property
     def now(self) -> datetime:
@@ -58,8 +65,9 @@ class Listing:
         self.ledger.commit(a_run(self.day), events, self.decider.dumps())
 
     def publish(self) -> Snapshot:
-        self.listed.publish(SETTINGS, self.now, self.monotonic, [])
-        return Snapshot(self.path.read_bytes())
+        self.listed.publish(self.now, self.monotonic, self.signers)
+        snapshot, place = Snapshot(self.path.read_bytes()), overlay_path(self.path)
+        return snapshot.overlaid(Overlay(place.read_bytes())) if place.exists() else snapshot
 
     def is_due(self) -> bool:
         return self.listed.is_due(self.now, self.monotonic)
@@ -68,6 +76,18 @@ class Listing:
 @pytest.fixture
 def listing(tmp_path: Path) -> Listing:
     return Listing(tmp_path)
+
+
+def cut(listings: list[model.Listing], serial: int, now: datetime) -> Snapshot:
+    return Snapshot(
+        Entries.of(listings).snapshot(
+            zone=SETTINGS.zone,
+            serial=serial,
+            born=now,
+            expires=now + timedelta(hours=SETTINGS.valid_hours),
+            servers=SETTINGS.servers,
+        )
+    )
 
 
 @settings(deadline=None)  # each example is a database
@@ -90,14 +110,8 @@ def test_whatever_was_decided_the_list_is_the_ledgers(
             listing.listed.follow(listing.now)
     listing.listed.follow(listing.now)
     snapshot = listing.publish()
-    expected = Entries.of(listing.ledger.listings(listing.now)).snapshot(
-        zone=SETTINGS.zone,
-        serial=snapshot.serial,
-        born=listing.now,
-        expires=listing.now + timedelta(hours=SETTINGS.valid_hours),
-        servers=SETTINGS.servers,
-    )
-    assert listing.path.read_bytes() == expected
+    expected = cut(listing.ledger.listings(listing.now), snapshot.serial, listing.now)
+    assert snapshot.checksum == expected.checksum
 
 
 def test_a_snapshot_is_due_when_the_list_changed_but_not_too_soon(listing: Listing) -> None:
@@ -132,8 +146,100 @@ def test_a_snapshot_is_due_half_way_to_its_end_and_when_settings_changed(listing
     listing.publish()
     listing.monotonic += 10
     assert not listing.is_due()
-    listing.listed.renew()
+    listing.listed.renew(SETTINGS)
     assert listing.is_due()
+
+
+@pytest.fixture
+def overlaying(listing: Listing) -> Listing:
+    """The same, going out in overlays; the first snapshot is cut."""
+    listing.settings = OVERLAYS
+    listing.listed = listing.anew()
+    listing.see("192.0.2.1")
+    listing.listed.follow(listing.now)
+    listing.publish()
+    listing.monotonic += 10
+    return listing
+
+
+def is_listed(snapshot: Snapshot, listing: Listing, *hosts: str) -> list[bool]:
+    found = (snapshot.find((4, int(IPv4Address(host))), listing.now.timestamp()) for host in hosts)
+    return [each is not None for each in found]
+
+
+def test_what_changes_goes_out_in_an_overlay_until_a_snapshot_is_cut_of_it(overlaying: Listing) -> None:
+    listing, serial = overlaying, overlaying.listed.serial
+    assert not listing.is_due()
+    for number, host in enumerate(("192.0.2.7", "192.0.2.9"), 1):
+        listing.day += 0.01
+        listing.see(host)
+        listing.listed.follow(listing.now)
+        assert listing.is_due()
+        published = listing.publish()
+        assert (published.serial, published.overlay and published.overlay.number) == (serial, number)
+        assert listing.metrics.sum("overlay_targets") == number
+        assert not listing.is_due()
+        listing.monotonic += 1
+    listing.see("192.0.2.1", "ham")
+    listing.listed.follow(listing.now)
+    assert is_listed(listing.publish(), listing, "192.0.2.1", "192.0.2.7", "192.0.2.9") == [False, True, True]
+    listing.monotonic += 60
+    assert listing.is_due()
+    published = listing.publish()
+    assert published.serial != serial
+    assert published.overlay is None
+    assert is_listed(published, listing, "192.0.2.1", "192.0.2.7", "192.0.2.9") == [False, True, True]
+    listing.monotonic += 600
+    assert not listing.is_due()  # nothing changed since
+
+
+def test_what_an_overlay_does_not_do_takes_a_snapshot(overlaying: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = overlaying
+
+    def publishes_whole() -> bool:
+        listing.monotonic += 10
+        listing.day += 0.01
+        listing.see(f"192.0.2.{10 + int(listing.monotonic)}")
+        listing.listed.follow(listing.now)
+        return listing.publish().overlay is None
+
+    assert not publishes_whole()
+    listing.listed.renew(OVERLAYS)
+    assert publishes_whole()
+    assert not publishes_whole()
+    listing.signers = [new_key()]
+    assert publishes_whole()
+    assert not publishes_whole()
+    monkeypatch.setattr("whimbrel.pipeline.running.listed._OVERLAY_FULL", 1)
+    assert publishes_whole()
+    assert MAX_ROWS > 1
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["192.0.2.1", "192.0.2.7", "198.51.100.9"]), st.sampled_from(["spam", "spam", "ham"]),
+                  st.floats(0.01, 5), st.floats(0.01, 40)),
+        max_size=12,
+    )
+)  # fmt: skip
+def test_whatever_was_decided_snapshot_and_overlay_say_it(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, float, float]]
+) -> None:
+    listing = Listing(tmp_path_factory.mktemp("listed"))
+    listing.settings = OVERLAYS
+    listing.listed = listing.anew()
+    for host, label, days, seconds in steps:
+        listing.day += days
+        listing.monotonic += seconds
+        listing.expire()
+        listing.see(host, label)
+        listing.listed.follow(listing.now)
+        if listing.is_due():
+            published = listing.publish()
+            expected = cut(listing.ledger.listings(listing.now), published.serial, listing.now)
+            hosts = ("192.0.2.1", "192.0.2.7", "198.51.100.9")
+            assert is_listed(published, listing, *hosts) == is_listed(expected, listing, *hosts)
 
 
 def test_a_snapshot_that_others_put_in_its_place_is_followed_by_our_own(listing: Listing) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from whimbrel.nameserver.fast.frame import FRAME_BYTES, HEADERS_BYTES, respond
 from whimbrel.nameserver.fast.insides import bpf_object, carray
 from whimbrel.nameserver.fast.packet import HEADER_BYTES, PACKET_BYTES, TAIL_BYTES
-from whimbrel.nameserver.fast.search import NAME_ROW, SHOWS_ROW, SOA_ROW, Array, Family, Lists
+from whimbrel.nameserver.fast.search import NAME_ROW, SHOWS_ROW, SOA_ROW, Array, Family, Lists, Nets
 from whimbrel.wire.snapshot.layout import BLOCKS, VALUE_CLASSES
 
 SECTION = "xdp"
@@ -21,13 +21,13 @@ FRAME_MAP_BYTES = 1024  # what the bounds that the verifier sees come to, and mo
 ROUND_BYTES = 128
 CLASS_ROWS = 2 * (VALUE_CLASSES + 1)
 _INDEX_ROWS = 2 * BLOCKS  # a power of two above the 65,537 that there are
-_NEAR_ROWS = BLOCKS // 64
+_BIT_ROWS = BLOCKS // 64
 _CONTROL_ROWS = 3
 
 # The maps, in the order of the arguments of the compiled function.
 _TYPES = {
     "control": "int64", "name": "uint8", "care": "uint8", "soa": "uint8", "shows": "uint64", "ends": "int64",
-    "block": "uint32", "near": "uint64", "suffix": "uint16", "value": "uint8",
+    "block": "uint32", "near": "uint64", "touched": "uint64", "suffix": "uint16", "value": "uint8",
 }  # fmt: skip
 _SIGNATURE = "int32(CPointer(uint8), CPointer(uint8), int64, int64{})".format(
     "".join(f", CPointer({kind})" for kind in _TYPES.values())
@@ -151,7 +151,8 @@ def map_bytes(shape: Shape) -> dict[str, int]:
     """Return the maps of a program by name, with the bytes of each; that of the frame, `cpu_frame`, left out."""
     rows = {
         "control": _CONTROL_ROWS, "name": NAME_ROW, "care": NAME_ROW, "soa": SOA_ROW, "shows": SHOWS_ROW,
-        "ends": CLASS_ROWS, "block": _INDEX_ROWS, "near": _NEAR_ROWS, "suffix": shape.rows, "value": shape.rows,
+        "ends": CLASS_ROWS, "block": _INDEX_ROWS, "near": _BIT_ROWS, "touched": _BIT_ROWS, "suffix": shape.rows,
+        "value": shape.rows,
     }  # fmt: skip
     sizes = {name: count * np.dtype(_TYPES[name]).itemsize for name, count in rows.items()}
     return sizes | ({"asked": ROUND_BYTES * shape.rounds, "turns": 16} if shape.rounds else {})
@@ -165,15 +166,17 @@ def _answering(shape: Shape) -> Callable[..., int]:
 
     def function(
         headers: Pointer, packet: Pointer, length: int, clock: int, control: Pointer, name: Pointer, care: Pointer,
-        soa: Pointer, shows: Pointer, ends: Pointer, block: Pointer, near: Pointer, suffix: Pointer, value: Pointer,
+        soa: Pointer, shows: Pointer, ends: Pointer, block: Pointer, near: Pointer, touched: Pointer, suffix: Pointer,
+        value: Pointer,
     ) -> int:  # fmt: skip
         none, keys = carray(block, 0), carray(near, 0)
-        ipv4 = Family(carray(value, rows), none, none, 0, none, none, none, 0, mask)
-        ipv6 = Family(carray(value, rows), keys, none, 0, none, keys, none, 0, mask)
+        bits, networks, wide = carray(touched, _BIT_ROWS), Nets(none, none, none, 0), Nets(none, keys, none, 0)
+        ipv4 = Family(carray(value, rows), none, none, 0, networks, networks, bits, mask)
+        ipv6 = Family(carray(value, rows), keys, none, 0, wide, wide, bits, mask)
         lists = Lists(
             1, carray(name, NAME_ROW), carray(care, NAME_ROW), name_bytes, carray(soa, SOA_ROW), soa_bytes,
             carray(shows, SHOWS_ROW), flags, carray(ends, CLASS_ROWS), CLASS_ROWS - 1, carray(block, _INDEX_ROWS),
-            carray(suffix, rows), carray(near, _NEAR_ROWS), ipv4, keys, 0, ipv6,
+            carray(suffix, rows), carray(near, _BIT_ROWS), ipv4, keys, 0, ipv6,
         )  # fmt: skip
         return respond(
             carray(headers, HEADERS_BYTES), carray(packet, PACKET_BYTES), length, lists, carray(control, _CONTROL_ROWS),

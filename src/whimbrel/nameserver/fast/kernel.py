@@ -2,8 +2,9 @@
 
 `frame.respond` and all beneath it is compiled by Numba, linked with the entry code here, compiled for BPF by llvmlite,
 and loaded with bpf(2); maps of the kernel, filled through memory, hold the list.  A `Program` answers from one
-snapshot, for its main zone.  What is asked of other zones, of names, of networks, of entries in the side table, with
-IPv6, TXT, cookies or TCP goes on to the sockets (XDP_PASS); so does what is not listed in a zone that lists names, too.
+snapshot, for its main zone.  What is asked of other zones, of names, of networks, of entries in the side table, of /16s
+that the overlay touches, with IPv6, TXT, cookies or TCP goes on to the sockets (XDP_PASS); so does what is not listed
+in a zone that lists names, too.
 Nothing is attached to an interface here: `run` is BPF_PROG_TEST_RUN.
 
 Needs Linux 5.18 (bpf_xdp_load_bytes) and CAP_BPF with CAP_NET_ADMIN, or root.
@@ -29,7 +30,7 @@ from whimbrel.nameserver.fast.entry import (
 )
 from whimbrel.nameserver.fast.frame import ADDRESS, AHEAD_NANOSECONDS, EXPIRES
 from whimbrel.nameserver.fast.search import NAME_ROW, SHOWS_ROW, SOA_ROW, Array, Lists
-from whimbrel.nameserver.fast.tables import lists_of
+from whimbrel.nameserver.fast.tables import lists_of, overlaid
 from whimbrel.wire import dns
 from whimbrel.wire.snapshot import Snapshot
 
@@ -44,7 +45,7 @@ class Program:
     """
 
     def __init__(self, snapshot: Snapshot, address: IPv4Address, rounds: Sequence[bytes] = ()) -> None:
-        lists = lists_of(snapshot)
+        lists = overlaid(lists_of(snapshot), snapshot.overlay)
         zone = _main_row(snapshot, lists)
         shape = _shape(lists, zone, len(rounds))
         self._sizes = map_bytes(shape)
@@ -119,8 +120,8 @@ def _contents(lists: Lists, zone: int) -> dict[str, bytes]:
     return {
         "name": row(lists.name, NAME_ROW), "care": row(lists.care, NAME_ROW), "soa": row(lists.soa, SOA_ROW),
         "shows": row(lists.shows, SHOWS_ROW), "ends": lists.ends[:CLASS_ROWS].tobytes(),
-        "block": lists.block.tobytes(), "near": lists.near.tobytes(), "suffix": lists.suffix.tobytes(),
-        "value": lists.ipv4.value.tobytes(),
+        "block": lists.block.tobytes(), "near": lists.near.tobytes(), "touched": lists.ipv4.touched.tobytes(),
+        "suffix": lists.suffix.tobytes(), "value": lists.ipv4.value.tobytes(),
     }  # fmt: skip
 
 

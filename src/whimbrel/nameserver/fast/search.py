@@ -19,6 +19,7 @@ ABSENT = -1
 NOT_LISTED = 0  # class 0 is none
 UNKNOWN = -1  # the reference has to look
 HIDDEN = -3  # an exclusion decides: whatever is wider does not matter
+NOT_THERE = -4  # no row of it: where one would say otherwise, nothing was said
 
 # Bits of a zone's flags.
 SHOWS_ALL = 1  # every code
@@ -34,21 +35,29 @@ _INDEX_MASK = 0x1FFFF  # above the 65,537 rows of the index
 _LOCALHOST = 0x7F000001
 
 
-class Family(NamedTuple):
-    """One family's arrays as the snapshot has them.
+class Nets(NamedTuple):
+    """Networks by prefix length: `Networks` of a snapshot or an overlay; `steps`: how often the keys can be halved."""
 
-    `mask` is one less than a power of two that no row reaches, or ANY_ROW; `*_steps` tells how often its keys can be
-    halved.
+    group: Array
+    key: Array
+    number: Array
+    steps: int
+
+
+class Family(NamedTuple):
+    """One family's arrays as the snapshot has them, `nets` its networks, `changed` those of the overlay.
+
+    `touched` has a bit for each part of the address space in which the overlay has anything.  `mask` is one less than a
+    power of two that no row reaches, or ANY_ROW.
     """
 
     value: Array
     side_key: Array
     side_class: Array
     side_steps: int
-    group: Array
-    net_key: Array
-    net_class: Array
-    net_steps: int
+    nets: Nets
+    changed: Nets
+    touched: Array
     mask: int
 
 
@@ -151,23 +160,84 @@ def host_class(family: Family, row: int, key: int, kernel: bool) -> int:
 
 
 @inlined
-def network_class(lists: Lists, zone: int, family: Family, key: int, bits: int, now: int) -> int:
-    """Return the class of the narrowest network around a key that decides in a zone, or NOT_LISTED, or HIDDEN."""
-    for group in range(0, len(family.group), GROUP_COLUMNS):
-        host_bits = unsigned(bits - read(family.group, group, ANY_ROW))
-        first, count = read(family.group, group + 1, ANY_ROW), read(family.group, group + 2, ANY_ROW)
-        network = key >> host_bits << host_bits
-        row = row_of(family.net_key, first, count, network, family.net_steps, ANY_ROW)
-        if row == ABSENT:
-            continue
-        while row > first and family.net_key[unsigned(row - 1)] == network:  # one of each code, the lowest first
-            row -= 1
-        while row < first + count and family.net_key[unsigned(row)] == network:
-            number = decided(lists, zone, read(family.net_class, row, ANY_ROW), now)
-            if number != NOT_LISTED:
-                return number
-            row += 1
+def class_among(lists: Lists, zone: int, nets: Nets, group: int, network: int, now: int) -> int:
+    """Return the class of what decides in a zone among a network's rows of one group; NOT_THERE where it has none."""
+    first, count = read(nets.group, group + 1, ANY_ROW), read(nets.group, group + 2, ANY_ROW)
+    row = row_of(nets.key, first, count, network, nets.steps, ANY_ROW)
+    if row == ABSENT:
+        return NOT_THERE
+    while row > first and nets.key[unsigned(row - 1)] == network:  # one of each code, the lowest first
+        row -= 1
+    while row < first + count and nets.key[unsigned(row)] == network:
+        number = decided(lists, zone, read(nets.number, row, ANY_ROW), now)
+        if number != NOT_LISTED:
+            return number
+        row += 1
     return NOT_LISTED
+
+
+@inlined
+def network_of(key: int, bits: int, prefix: int) -> int:
+    """Return the network of a prefix length around a key."""
+    host_bits = unsigned(bits - prefix)
+    return key >> host_bits << host_bits
+
+
+@inlined
+def network_class(lists: Lists, zone: int, nets: Nets, key: int, bits: int, now: int) -> int:
+    """Return the class of the narrowest network around a key that decides in a zone, or NOT_LISTED, or HIDDEN."""
+    for group in range(0, len(nets.group), GROUP_COLUMNS):
+        network = network_of(key, bits, read(nets.group, group, ANY_ROW))
+        number = class_among(lists, zone, nets, group, network, now)
+        if number not in (NOT_THERE, NOT_LISTED):
+            return number
+    return NOT_LISTED
+
+
+@inlined
+def prefix_at(nets: Nets, group: int) -> int:
+    """Return the prefix length of a group, or -1 behind the last."""
+    return read(nets.group, group, ANY_ROW) if group < len(nets.group) else -1
+
+
+@inlined
+def changed_class(lists: Lists, zone: int, family: Family, host: int, key: int, bits: int, now: int) -> int:
+    """Return the class of what decides about a key in a zone where the overlay may say something of it.
+
+    `host` is the class of the host in the snapshot.  The twin of `Snapshot.covering` with an overlay.
+    """
+    nets, changed = family.nets, family.changed
+    ours, theirs, prefix = 0, 0, bits
+    number = decided(lists, zone, host, now)
+    while prefix >= 0:
+        network = network_of(key, bits, prefix)
+        said = NOT_THERE
+        if prefix_at(changed, theirs) == prefix:
+            said = class_among(lists, zone, changed, theirs, network, now)
+            theirs += GROUP_COLUMNS
+        if prefix_at(nets, ours) == prefix:
+            if said == NOT_THERE and number == NOT_LISTED:
+                number = class_among(lists, zone, nets, ours, network, now)
+            ours += GROUP_COLUMNS
+        if said != NOT_THERE:
+            number = said
+        if number not in (NOT_THERE, NOT_LISTED):
+            return number
+        number = NOT_LISTED
+        prefix = max(prefix_at(nets, ours), prefix_at(changed, theirs))
+    return NOT_LISTED
+
+
+@inlined
+def is_touched(family: Family, part: int) -> bool:
+    """Tell whether the overlay has anything in a part of the address space, a number below 65,536."""
+    return read(family.touched, part >> 6, 0x3FF) >> (part & 63) & 1 != 0
+
+
+@inlined
+def ipv6_part(key: int) -> int:
+    """Return which part of the address space, as `touched` has them, a /32 of IPv6 belongs to; many share one."""
+    return signed((key >> unsigned(32) ^ key >> unsigned(48)) & unsigned(0xFFFF))
 
 
 @inlined
@@ -176,12 +246,16 @@ def ipv4_class(lists: Lists, zone: int, address: int, row: int, now: int, kernel
     if address == _LOCALHOST or lists.flags[zone] & SHOWS_NO_ADDRESS:
         return NOT_LISTED
     number = host_class(lists.ipv4, row, unsigned(address), kernel)
+    if is_touched(lists.ipv4, address >> 16):
+        if kernel or number == UNKNOWN:
+            return UNKNOWN
+        return changed_class(lists, zone, lists.ipv4, number, unsigned(address), 32, now)
     if number == UNKNOWN:
         return UNKNOWN
     number = decided(lists, zone, number, now)
     if number != NOT_LISTED or read(lists.near, address >> 22, 0x3FF) >> (address >> 16 & 63) & 1 == 0:
         return number
-    return UNKNOWN if kernel else network_class(lists, zone, lists.ipv4, unsigned(address), 32, now)
+    return UNKNOWN if kernel else network_class(lists, zone, lists.ipv4.nets, unsigned(address), 32, now)
 
 
 @inlined
@@ -190,9 +264,11 @@ def ipv6_class(lists: Lists, zone: int, key: int, row: int, now: int, kernel: bo
     if lists.flags[zone] & SHOWS_NO_ADDRESS:
         return NOT_LISTED
     number = host_class(lists.ipv6, row, key, kernel)
-    if number == UNKNOWN:
+    if number == UNKNOWN or kernel:
         return UNKNOWN
+    if is_touched(lists.ipv6, ipv6_part(key)):
+        return changed_class(lists, zone, lists.ipv6, number, key, 64, now)
     number = decided(lists, zone, number, now)
-    if number != NOT_LISTED or len(lists.ipv6.group) == 0:
+    if number != NOT_LISTED or len(lists.ipv6.nets.group) == 0:
         return number
-    return UNKNOWN if kernel else network_class(lists, zone, lists.ipv6, key, 64, now)
+    return network_class(lists, zone, lists.ipv6.nets, key, 64, now)

@@ -18,16 +18,21 @@ from whimbrel.nameserver.fast.search import (
     Array,
     Family,
     Lists,
+    Nets,
 )
 from whimbrel.wire import dns
-from whimbrel.wire.snapshot import Snapshot, Zone
+from whimbrel.wire.snapshot import Overlay, Snapshot, Zone
 from whimbrel.wire.snapshot.layout import BLOCKS, GROUP_COLUMNS, NAME_CODES
+from whimbrel.wire.snapshot.networks import KEY_BITS, Networks
 
+CLASS_COLUMNS = 2  # of `ends`
 _CASE = 0x20
+_BLOCK_BITS, _PART_BITS = 16, 32
+_KEY_TYPE = {32: "<u4", 64: "<u8"}
 
 
 def lists_of(snapshot: Snapshot) -> Lists:
-    """Return the arrays of a snapshot, which must stay mapped while they are used."""
+    """Return the arrays of a snapshot without its overlay; it must stay mapped while they are used."""
     zones = sorted(snapshot.zones, key=lambda zone: zone.name.count("."), reverse=True)  # the innermost first
     if any(_is_part(label) for zone in zones for label in _labels_within(zone, zones)):
         zones = []  # a name in it can be an address of the zone around it: all is handed on
@@ -84,21 +89,78 @@ def _flags(zone: Zone, snapshot: Snapshot) -> int:
     )
 
 
+def overlaid(lists: Lists, overlay: Overlay | None) -> Lists:
+    """Return the arrays of a snapshot with its overlay; `lists` are those without.
+
+    Every array has the type it has without, down to being read-only: another would be compiled for anew.
+    """
+    if overlay is None:
+        return lists
+    ends = np.frombuffer(overlay.classes, "<i8")
+    before = len(lists.ends) // CLASS_COLUMNS
+    changed = {family: _changed(table, before) for family, table in overlay.tables.items()}
+    return lists._replace(
+        ends=_fixed(np.concatenate((lists.ends, ends))),
+        ipv4=lists.ipv4._replace(changed=changed[4], touched=_touched_ipv4(changed[4])),
+        ipv6=lists.ipv6._replace(changed=changed[6], touched=_touched_ipv6(changed[6])),
+    )
+
+
+def _changed(table: Networks, before: int) -> Nets:
+    """Return an overlay's networks, their classes numbered behind the snapshot's `before`; 0 stays none."""
+    key, number = np.frombuffer(table.key, _KEY_TYPE[table.bits]), np.frombuffer(table.number, "<u4")
+    numbered = np.where(number == 0, 0, number + np.uint32(before)).astype("<u4")
+    return Nets(np.frombuffer(table.group, "<u4"), key, _fixed(numbered), len(key).bit_length())
+
+
+def _touched_ipv4(changed: Nets) -> Array:
+    """Return a bit for each /16 in which, or around which, something changed."""
+    marked = np.zeros(BLOCKS, np.bool_)
+    for prefix, first, count in changed.group.reshape(-1, GROUP_COLUMNS).tolist():
+        blocks = changed.key[first : first + count] >> np.uint32(16)
+        if prefix >= _BLOCK_BITS:
+            marked[blocks] = True
+        else:
+            for block in blocks.tolist():
+                marked[block : block + (1 << _BLOCK_BITS - prefix)] = True
+    return _packed(marked)
+
+
+def _touched_ipv6(changed: Nets) -> Array:
+    """Return a bit for each `ipv6_part` in which something changed; all of them where it is wider than a /32."""
+    marked = np.zeros(BLOCKS, np.bool_)
+    for prefix, first, count in changed.group.reshape(-1, GROUP_COLUMNS).tolist():
+        keys = changed.key[first : first + count]
+        marked[(keys >> np.uint64(32) ^ keys >> np.uint64(48)) & np.uint64(0xFFFF)] = True
+        if prefix < _PART_BITS:
+            marked[:] = True
+    return _packed(marked)
+
+
+def _fixed(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _packed(marked: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    return np.packbits(marked, bitorder="little").view("<u8")
+
+
 def _family(snapshot: Snapshot, family: int) -> Family:
     def column(name: str, kind: str) -> Array:
         return np.frombuffer(snapshot.section(f"ipv{family}.{name}"), kind)
 
-    key = "<u4" if family == 4 else "<u8"
+    key = _KEY_TYPE[KEY_BITS[family]]
     side_key, net_key = column("side.key", key), column("net.key", key)
+    none = np.frombuffer(b"", "<u4")
     return Family(
         value=column("value", "<u1"),
         side_key=side_key,
         side_class=column("side.class", "<u4"),
         side_steps=len(side_key).bit_length(),
-        group=column("net.group", "<u4"),
-        net_key=net_key,
-        net_class=column("net.class", "<u4"),
-        net_steps=len(net_key).bit_length(),
+        nets=Nets(column("net.group", "<u4"), net_key, column("net.class", "<u4"), len(net_key).bit_length()),
+        changed=Nets(none, np.frombuffer(b"", key), none, 0),
+        touched=_packed(np.zeros(BLOCKS, np.bool_)),
         mask=ANY_ROW,
     )
 
@@ -114,11 +176,11 @@ def _negative_soa(snapshot: Snapshot, zone: bytes) -> bytes:
 def _near(family: Family) -> NDArray[np.uint64]:
     """Return a bit for each /16 in which, or around which, a network lies: nobody else's networks are looked at."""
     marked = np.zeros(BLOCKS, np.bool_)
-    for prefix, first, count in family.group.reshape(-1, GROUP_COLUMNS).tolist():
-        blocks = family.net_key[first : first + count] >> np.uint32(16)
+    for prefix, first, count in family.nets.group.reshape(-1, GROUP_COLUMNS).tolist():
+        blocks = family.nets.key[first : first + count] >> np.uint32(16)
         for block in np.unique(blocks).tolist():
-            marked[block : block + (1 << max(0, 16 - prefix))] = True
-    return np.packbits(marked, bitorder="little").view("<u8")
+            marked[block : block + (1 << max(0, _BLOCK_BITS - prefix))] = True
+    return _packed(marked)
 
 
 def _rows(contents: list[bytes], size: int) -> NDArray[np.uint8]:

@@ -85,7 +85,8 @@ class Transfers:
             self._history = await asyncio.to_thread(History, self._snapshot)
             while True:
                 await asyncio.sleep(POLL_SECONDS)
-                if self._current.snapshot is not self._snapshot:
+                # Secondaries follow snapshots; an overlay is not for them.
+                if self._current.snapshot.checksum != self._snapshot.checksum:
                     snapshot = self._current.snapshot
                     step = await asyncio.to_thread(self._history.step_to, snapshot)
                     self._history.take(step)

@@ -73,6 +73,14 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True):
             le=87_600.0,
         ),
     ] = 48.0
+    overlay_seconds: Annotated[
+        float,
+        Meta(
+            description="How long changes go out in an overlay before a snapshot is cut; 0: at once.",
+            ge=0,
+            le=86_400,
+        ),
+    ] = 60.0
     snapshot: Annotated[str, Meta(description="Where the snapshot goes; empty: list.snapshot in the store.")] = ""
     signing_key: Annotated[
         str, Meta(description="The file of keys that sign the list; empty: the store's own, if it has one.")

@@ -101,7 +101,7 @@ class Cycle:
                 )
             demo = is_demo(self._store)
             texts = DEMO_TEXTS if demo else TEXTS
-            self._listed = Listed(ledger, snapshot_place(config), texts, demo=demo, metrics=metrics)
+            self._listed = Listed(ledger, snapshot_place(config), texts, config.publish, demo=demo, metrics=metrics)
             self._arriving = self._places(config)
             self._close = stack.pop_all().close
         self.steps = {name: Step(name, meaning, metrics, time.monotonic) for name, meaning in STEPS.items()}
@@ -144,7 +144,7 @@ class Cycle:
             self._look_at_all = True
             self._is_trusting = False
         self.config = config
-        self._listed.renew()
+        self._listed.renew(config.publish)
 
     def turn(self, changes: Changes) -> float:
         """Do what is to be done; return in how many seconds there is more to do, if nothing happens before."""
@@ -222,7 +222,7 @@ class Cycle:
             if self._listed.is_due(now, time.monotonic(), at_once=at_once):
                 key = self.config.publish.signing_key
                 signers = keys_in_use(Path(self.config.store.data), Path(key) if key else None, now)
-                self._listed.publish(self.config.publish, now, time.monotonic(), signers)
+                self._listed.publish(now, time.monotonic(), signers)
 
         self.steps["publish"].run(publish)
 

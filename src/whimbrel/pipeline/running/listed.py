@@ -1,6 +1,10 @@
-"""The list, kept in memory change by change, and published when it changed or its snapshot grows old."""
+"""The list, kept in memory change by change, and published when it changed or its snapshot grows old.
+
+What changes goes out at once, in an overlay; a snapshot is cut of it later, or where an overlay does not do.
+"""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
@@ -12,12 +16,20 @@ from whimbrel.listings.ledger.replay import ENDS
 from whimbrel.model.listing import Code, Event
 from whimbrel.pipeline.config.settings import Publish
 from whimbrel.pipeline.running.metrics import Metrics
-from whimbrel.publishing import Entries, next_serial, previous_serial, signing, write_snapshot
+from whimbrel.publishing import Entries, next_serial, previous_serial, signing, write_overlay, write_snapshot
 from whimbrel.wire.keyfile import KeyLine
-from whimbrel.wire.snapshot import Snapshot
+from whimbrel.wire.snapshot import Overlay, Snapshot
+from whimbrel.wire.snapshot.overlay import MAX_ROWS, Base
 
 # A busy stream changes the list many times a second; two snapshots a second keep it fresh at a fifth of a core.
 LEAST_SECONDS = 0.5
+# An overlay takes 2 to 30 ms, by its size: no more than this share of the time, and no more often than a turn.
+OVERLAY_SHARE = 0.2
+OVERLAY_LEAST_SECONDS = 0.05
+# Of what an overlay may hold; the rest is room for what changes while a snapshot must wait.
+_OVERLAY_FULL = MAX_ROWS // 2
+# A snapshot of a long list takes seconds: no more than this share of the time goes into those that only compact.
+_COMPACT_SHARE = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +37,18 @@ _log = logging.getLogger(__name__)
 class Listed:
     """The targets in force by the ledger, and the snapshot of them."""
 
-    def __init__(self, ledger: Ledger, path: Path, texts: Mapping[Code, str], *, demo: bool, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        path: Path,
+        texts: Mapping[Code, str],
+        settings: Publish,
+        *,
+        demo: bool,
+        metrics: Metrics,
+    ) -> None:
         self.path = path
+        self._settings = settings
         self.serial: int | None = None  # of the snapshot published last
         self._mark: tuple[int, int] | None = None  # of the file that lay in its place when last looked at
         self._ledger = ledger
@@ -36,7 +58,12 @@ class Listed:
         self._entries = Entries()
         self._number: int | None = None  # of the last event that the entries know
         self._is_changed = True
-        self._published_at = 0.0
+        self._is_whole_due = True  # whatever changed, it takes a snapshot
+        self._base: Base | None = None  # the snapshot published last
+        self._overlays = 0  # of it
+        self._is_signed = False
+        self._cut_at = self._published_at = self._wait_seconds = 0.0
+        self._compact_seconds = settings.overlay_seconds
         self._next_at: datetime | None = None  # when a new snapshot is due, changed or not
 
     def follow(self, now: datetime) -> int:
@@ -45,7 +72,8 @@ class Listed:
         A snapshot that somebody else put in the place of ours, or took away, is a change too: it may be of other
         settings, above all of another zone.
         """
-        self._is_changed |= self._is_replaced()
+        if self._is_replaced():
+            self.renew(self._settings)
         if self._number is None:
             self._take_all(now)
         assert self._number is not None
@@ -66,21 +94,57 @@ class Listed:
         self._is_changed = True
 
     def is_due(self, now: datetime, monotonic: float, *, at_once: bool = False) -> bool:
-        """Tell whether a snapshot should be published; `at_once`: however soon that is after the last."""
-        if monotonic - self._published_at < LEAST_SECONDS and not at_once:
-            return False
-        return self._is_changed or self._next_at is None or now >= self._next_at
+        """Tell whether the list should be published; `at_once`: however soon that is after the last time."""
+        is_old = self._next_at is None or now >= self._next_at
+        self._is_whole_due |= is_old or (self._overlays > 0 and monotonic - self._cut_at >= self._compact_seconds)
+        is_due = self._is_changed or self._is_whole_due
+        return is_due and (at_once or monotonic >= self._published_at + self._least_seconds())
 
     def due_seconds(self, monotonic: float) -> float:
-        """Return in how many seconds a snapshot may be published that now waits for that; infinity where none waits."""
-        return max(0.0, self._published_at + LEAST_SECONDS - monotonic) if self._is_changed else inf
+        """Return in how many seconds may be published what now waits for that; infinity where nothing waits."""
+        if not self._is_changed and not self._is_whole_due:
+            return inf
+        return max(0.0, self._published_at + self._least_seconds() - monotonic)
 
-    def renew(self) -> None:
-        """Publish at the next occasion, whatever changed: settings did."""
-        self._is_changed = True
+    def _least_seconds(self) -> float:
+        return self._wait_seconds if self._does_overlay() else LEAST_SECONDS
 
-    def publish(self, settings: Publish, now: datetime, monotonic: float, signers: Sequence[KeyLine]) -> int:
-        """Publish the list as it is now, signed by some keys or by none; return the snapshot's serial."""
+    def _does_overlay(self) -> bool:
+        changes = self._entries.changes
+        return (
+            not self._is_whole_due
+            and self._settings.overlay_seconds > 0
+            and changes is not None
+            and changes <= _OVERLAY_FULL
+        )
+
+    def renew(self, settings: Publish) -> None:
+        """Publish a snapshot at the next occasion, by some settings, whatever changed."""
+        self._settings = settings
+        self._is_whole_due = True
+
+    def publish(self, now: datetime, monotonic: float, signers: Sequence[KeyLine]) -> None:
+        """Publish the list as it is now, signed by some keys or by none."""
+        self._is_whole_due |= bool(signers) != self._is_signed
+        if self._base is not None and self._does_overlay():
+            self._publish_overlay(self._base, now, signers)
+        else:
+            self._publish_snapshot(now, signers)
+            self._cut_at = monotonic
+        self._is_changed = False
+        self._published_at = monotonic
+
+    def _publish_overlay(self, base: Base, now: datetime, signers: Sequence[KeyLine]) -> None:
+        began = time.monotonic()
+        data = self._entries.overlay(base, number=self._overlays + 1, born=now, texts=self._texts)
+        write_overlay(self.path, signing.signed(data, signers, Overlay) if signers else data)
+        self._overlays += 1
+        self._wait_seconds = max(OVERLAY_LEAST_SECONDS, (time.monotonic() - began) / OVERLAY_SHARE)
+        self._metrics.overlays.inc()
+        self._metrics.changed.set(self._entries.changes or 0)
+
+    def _publish_snapshot(self, now: datetime, signers: Sequence[KeyLine]) -> None:
+        began, settings = time.monotonic(), self._settings
         signing.check_kept(self.path, signers)
         valid = timedelta(hours=settings.valid_hours)
         serial = next_serial(now, previous_serial(self.path))
@@ -99,11 +163,13 @@ class Listed:
         self._ledger.note_published(serial, now, self._number or 0)
         write_snapshot(self.path, data)
         self.serial, self._mark = serial, _mark(self.path)
-        self._is_changed = False
-        self._published_at = monotonic
+        snapshot = Snapshot(data)
+        self._entries.begin_overlay()
+        self._base, self._overlays, self._is_whole_due = snapshot.base, 0, False
+        self._is_signed = bool(signers)
         self._next_at = now + valid / 2
-        self._measure(serial, now, now + valid, len(Snapshot(data)))
-        return serial
+        self._measure(serial, now, now + valid, len(snapshot))
+        self._compact_seconds = max(settings.overlay_seconds, (time.monotonic() - began) / _COMPACT_SHARE)
 
     def _is_replaced(self) -> bool:
         if self.serial is None or _mark(self.path) == self._mark:
@@ -117,6 +183,7 @@ class Listed:
         self._metrics.born.set(int(born.timestamp()))
         self._metrics.expires.set(int(expires.timestamp()))
         self._metrics.published.inc()
+        self._metrics.changed.set(0)
         _log.debug("published snapshot %d, %d entries", serial, entries, extra={"serial": serial, "entries": entries})
 
     def _apply(self, event: Event) -> None:

@@ -39,6 +39,8 @@ class Metrics:
         self.born = self._gauge("snapshot_born_timestamp_seconds", "When it was cut.")
         self.expires = self._gauge("snapshot_expires_timestamp_seconds", "When name servers stop answering from it.")
         self.published = self._counter("snapshots_published", "Snapshots published.")
+        self.overlays = self._counter("overlays_published", "Overlays published.")
+        self.changed = self._gauge("overlay_targets", "Targets that changed since the snapshot, by the overlay.")
         self.restarts = self._counter("name_server_restarts", "Name servers that had to be started again.")
         self.reloads = self._counter("reloads", "Reloads of the settings, by whether they were taken.", "result")
         self.polling = self._gauge("polling", "1 where changes are looked for, 0 where the system tells of them.")

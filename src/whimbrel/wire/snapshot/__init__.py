@@ -96,12 +96,15 @@ XXH3 guards against accident, not malice (that is the signature's business): a t
 are found with probability 1 - 2^-128, at 18 GB/s here (30 MB in 1.7 ms) against 1.6 GB/s of SHA-256 with its own
 processor instructions.
 
-`view.py` reads (names: `names.py`), `signature.py` verifies, `encoder.py` writes (names: `nametable.py`), `decoder.py`
-gives the columns back (these need NumPy), `layout.py` is what they share.
+What changes between two snapshots stands in an overlay, a small file of its own: `overlay.py`.
+
+`view.py` reads (names: `names.py`, networks: `networks.py`), `signature.py` verifies, `encoder.py` writes (names:
+`nametable.py`), `decoder.py` gives the columns back (these need NumPy), `layout.py` is what they share.
 """
 
 from whimbrel.wire.snapshot.layout import Entry, Zone, is_newer
+from whimbrel.wire.snapshot.overlay import Overlay, overlay_path
 from whimbrel.wire.snapshot.signature import PublicKey
 from whimbrel.wire.snapshot.view import Snapshot
 
-__all__ = ["Entry", "PublicKey", "Snapshot", "Zone", "is_newer"]
+__all__ = ["Entry", "Overlay", "PublicKey", "Snapshot", "Zone", "is_newer", "overlay_path"]

@@ -10,9 +10,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from whimbrel.errors import SnapshotError
 from whimbrel.wire.snapshot import layout
 from whimbrel.wire.snapshot.layout import Zone
 from whimbrel.wire.snapshot.nametable import NameRows, name_sections, no_names, sorted_names
+from whimbrel.wire.snapshot.overlay import BASE, MAX_ROWS, Base
 
 # Who ends before this keeps his exact end: three times the five minutes between two snapshots of a busy list.
 NEAR_END_SECONDS = 900
@@ -21,6 +23,9 @@ STEPS = (1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 10, 8, 7, 6, 5, 4, 3, 
 
 # A name's class has four bytes, so this bounds the table of classes alone (64 KB) and leaves ends nearly exact.
 NAME_CLASSES = 4096
+
+# In an overlay, the end of a row that says that its target is not listed.
+TAKEN_OFF = 0
 
 HOST_BITS = {4: 32, 6: 64}
 KEY_TYPE = {4: "<u4", 6: "<u8"}
@@ -77,7 +82,7 @@ def encode(
     hosts, networks = {}, {}
     for family, rows in ((4, ipv4), (6, ipv6)):
         hosts[family], networks[family] = _split(_latest(rows, born, codes), HOST_BITS[family])
-    both = _stacked(hosts[4], hosts[6])
+    both = stacked(hosts[4], hosts[6])
     rounded = _rounded(both.reason, both.until, born, codes, layout.VALUE_CLASSES)
     split = len(hosts[4].key)
     by_value = classes.add(rounded.reason, rounded.until, rounded.side)
@@ -85,12 +90,30 @@ def encode(
     sections["texts"] = msgspec.msgpack.encode(texts)
     for family, part in ((4, slice(0, split)), (6, slice(split, None))):
         sections |= _host_sections(family, hosts[family].key, by_value[part], rounded.side[part])
-        sections |= _network_sections(family, networks[family], classes)
+        sections |= _network_sections(f"ipv{family}.net", family, networks[family], classes)
     listed = sorted_names(names or no_names(), born, codes)
     ends = _rounded(listed.reason, listed.until, born, codes, NAME_CLASSES)
     sections |= name_sections(listed, classes.add(ends.reason, ends.until, ends.side))
     sections["classes"] = classes.table(reasons, texts)
     return layout.assembled(sections, serial=serial, born=born, expires=expires)
+
+
+def encode_overlay(base: Base, *, number: int, born: int, reasons: Sequence[Reason], ipv4: Rows, ipv6: Rows) -> bytes:
+    """Return the bytes of an overlay of a snapshot: of every target that changed all its rows.
+
+    Whose rows end at TAKEN_OFF is not listed any more.  Ends are exact.  Raises SnapshotError where there are more
+    rows than an overlay may have.
+    """
+    if len(ipv4.key) + len(ipv6.key) > MAX_ROWS:
+        raise SnapshotError(f"more than {MAX_ROWS} rows are too many for an overlay; cut a snapshot")
+    texts = sorted({reason.text for reason in reasons})
+    codes = np.array([reason.code for reason in reasons] or [0], np.int64)
+    classes = _Classes()
+    sections = {"base": BASE.pack(base.checksum, number), "texts": msgspec.msgpack.encode(texts)}
+    for family, rows in ((4, ipv4), (6, ipv6)):
+        sections |= _network_sections(f"ipv{family}", family, _latest(rows, TAKEN_OFF - 1, codes), classes)
+    sections["classes"] = classes.table(reasons, texts)
+    return layout.assembled(sections, serial=base.serial, born=born, expires=base.expires, kind=layout.OVERLAY)
 
 
 class _Rounded(NamedTuple):
@@ -136,12 +159,12 @@ def _packed(reason: NDArray[np.uint32], until: _Numbers) -> NDArray[np.int64]:
 
 def _latest(rows: Rows, born: int, codes: _Numbers) -> Rows:
     """Return the rows still running, sorted by key, prefix and code, of those alike the one that ends last."""
-    rows = _where(rows, rows.until > born)
-    rows = _where(rows, np.lexsort((rows.reason, rows.until, codes[rows.reason], rows.prefix, rows.key)))
+    rows = where(rows, rows.until > born)
+    rows = where(rows, np.lexsort((rows.reason, rows.until, codes[rows.reason], rows.prefix, rows.key)))
     code = codes[rows.reason]
     last = np.ones(len(rows.key), np.bool_)
     last[:-1] = ~_is_same_target(rows) | (code[1:] != code[:-1])
-    return _where(rows, last)
+    return where(rows, last)
 
 
 def _split(rows: Rows, bits: int) -> tuple[Rows, Rows]:
@@ -149,7 +172,7 @@ def _split(rows: Rows, bits: int) -> tuple[Rows, Rows]:
     is_first = np.ones(len(rows.key), np.bool_)
     is_first[1:] = ~_is_same_target(rows)
     is_host = (rows.prefix == bits) & is_first
-    return _where(rows, is_host), _where(rows, ~is_host)
+    return where(rows, is_host), where(rows, ~is_host)
 
 
 def _is_same_target(rows: Rows) -> NDArray[np.bool_]:
@@ -211,13 +234,12 @@ def _host_sections(
     }
 
 
-def _network_sections(family: int, networks: Rows, classes: _Classes) -> dict[str, bytes]:
+def _network_sections(name: str, family: int, networks: Rows, classes: _Classes) -> dict[str, bytes]:
     order = np.lexsort((networks.key, -networks.prefix.astype(np.int64)))  # stable: of one target the lowest code first
-    networks = _where(networks, order)
-    everyone = np.ones(len(networks.key), np.bool_)
-    number = classes.add(networks.reason, networks.until, everyone)
+    networks = where(networks, order)
+    number = classes.add(networks.reason, networks.until, np.ones(len(networks.key), np.bool_))
+    number[networks.until == TAKEN_OFF] = 0
     prefixes, starts, counts = np.unique(-networks.prefix.astype(np.int64), return_index=True, return_counts=True)
-    name = f"ipv{family}.net"
     return {
         f"{name}.group": np.stack([-prefixes, starts, counts], axis=1).astype("<u4").tobytes(),
         f"{name}.key": networks.key.astype(KEY_TYPE[family]).tobytes(),
@@ -225,11 +247,13 @@ def _network_sections(family: int, networks: Rows, classes: _Classes) -> dict[st
     }
 
 
-def _where(rows: Rows, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
+def where(rows: Rows, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
+    """Return the chosen rows, by a mask or by their places."""
     return Rows(rows.key[chosen], rows.prefix[chosen], rows.reason[chosen], rows.until[chosen])
 
 
-def _stacked(first: Rows, second: Rows) -> Rows:
+def stacked(first: Rows, second: Rows) -> Rows:
+    """Return the rows of both."""
     return Rows(
         np.concatenate((first.key, second.key)),
         np.concatenate((first.prefix, second.prefix)),

@@ -14,10 +14,6 @@ import xxhash
 
 from whimbrel.errors import SnapshotError
 
-MAGIC = b"\x89WSNAP\r\n"
-VERSION = 2
-READABLE = (1, 2)
-
 PREAMBLE = struct.Struct("<8sII")  # magic, version, number of sections
 CHECKSUM = slice(16, 32)
 BODY = struct.Struct("<QIIqq")  # length, serial, zero, born, expires
@@ -44,6 +40,18 @@ BLOCKS = 65_536  # the /16s of IPv4
 
 SERIAL_MODULUS = 1 << 32  # RFC 1982, section 3, with SERIAL_BITS 32
 _SERIAL_HALF = 1 << 31
+
+
+class Kind(NamedTuple):
+    """A kind of file: its name in messages, the bytes that it begins with, the versions that are read, oldest first."""
+
+    word: str
+    magic: bytes
+    readable: tuple[int, ...]
+
+
+SNAPSHOT = Kind("snapshot", b"\x89WSNAP\r\n", (1, 2))
+OVERLAY = Kind("overlay", b"\x89WOVER\r\n", (1,))
 
 
 class Zone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,9 +120,18 @@ def checksum(data: memoryview) -> bytes:
 
 
 def assembled(
-    sections: Mapping[str, bytes | memoryview], *, serial: int, born: int, expires: int, version: int = VERSION
+    sections: Mapping[str, bytes | memoryview],
+    *,
+    serial: int,
+    born: int,
+    expires: int,
+    version: int | None = None,
+    kind: Kind = SNAPSHOT,
 ) -> bytes:
-    """Return the bytes of a whole file: header, section table, sections in the order given, checksum."""
+    """Return the bytes of a whole file: header, section table, sections in the order given, checksum.
+
+    Without a `version` it is the newest.
+    """
     at = _aligned(HEADER_BYTES + len(sections) * SECTION.size)
     table = bytearray()
     places: list[tuple[int, bytes | memoryview]] = []
@@ -123,7 +140,7 @@ def assembled(
         places.append((at, content))
         at = _aligned(at + len(content))
     data = bytearray(at)
-    PREAMBLE.pack_into(data, 0, MAGIC, version, len(sections))
+    PREAMBLE.pack_into(data, 0, kind.magic, version or kind.readable[-1], len(sections))
     BODY.pack_into(data, BODY_AT, at, serial, 0, born, expires)
     data[HEADER_BYTES : HEADER_BYTES + len(table)] = table
     for place, content in places:
@@ -132,38 +149,48 @@ def assembled(
     return bytes(data)
 
 
-def verified(data: memoryview) -> tuple[bytes, dict[str, memoryview]]:
+def verified(data: memoryview, kind: Kind = SNAPSHOT) -> tuple[bytes, dict[str, memoryview]]:
     """Return the checksum and the sections by name, once everything that can be damaged has been looked at."""
+    problem = _problem(data, kind)
+    if problem is None:
+        found = checksum(data)
+        if found == data[CHECKSUM]:
+            return found, _sections(data, kind)
+        problem = "its checksum does not fit, it is damaged; publish anew"
+    raise SnapshotError(f"{kind.word} refused: {problem}")
+
+
+def _problem(data: memoryview, kind: Kind) -> str | None:
+    """Return what is wrong with a file before its checksum is looked at."""
     if sys.byteorder != "little":
-        raise SnapshotError("snapshot refused: this machine is big-endian, snapshots are little-endian")
+        return f"this machine is big-endian, {kind.word}s are little-endian"
     if len(data) < HEADER_BYTES:
-        raise SnapshotError(f"snapshot refused: {len(data)} bytes are no snapshot; publish anew")
-    magic, version, count = PREAMBLE.unpack_from(data)
-    if magic != MAGIC:
-        raise SnapshotError("snapshot refused: the file does not begin as a Whimbrel snapshot does")
-    if version not in READABLE:
-        raise SnapshotError(f"snapshot refused: version {version}, and this Whimbrel reads versions 1 and 2")
+        return f"{len(data)} bytes are no {kind.word}; publish anew"
+    magic, version, _ = PREAMBLE.unpack_from(data)
+    if magic != kind.magic:
+        return f"the file does not begin as a Whimbrel {kind.word} does"
+    if version not in kind.readable:
+        versions = " and ".join(map(str, kind.readable))
+        return f"version {version}, and this Whimbrel reads version{'s' * (len(kind.readable) > 1)} {versions}"
     length = BODY.unpack_from(data, BODY_AT)[0]
     if length != len(data):
-        raise SnapshotError(f"snapshot refused: {len(data)} bytes of {length}; it was cut or torn, publish anew")
-    found = checksum(data)
-    if found != data[CHECKSUM]:
-        raise SnapshotError("snapshot refused: its checksum does not fit, it is damaged; publish anew")
-    if count > MAX_SECTIONS or HEADER_BYTES + count * SECTION.size > length:
-        raise SnapshotError(f"snapshot refused: {count} sections do not fit it")
-    return found, _sections(data, count)
+        return f"{len(data)} bytes of {length}; it was cut or torn, publish anew"
+    return None
 
 
-def _sections(data: memoryview, count: int) -> dict[str, memoryview]:
+def _sections(data: memoryview, kind: Kind) -> dict[str, memoryview]:
+    count = PREAMBLE.unpack_from(data)[2]
+    if count > MAX_SECTIONS or HEADER_BYTES + count * SECTION.size > len(data):
+        raise SnapshotError(f"{kind.word} refused: {count} sections do not fit it")
     sections: dict[str, memoryview] = {}
     for row in range(count):
         raw, offset, length = SECTION.unpack_from(data, HEADER_BYTES + row * SECTION.size)
         name = raw.rstrip(b"\0").decode("ascii", "replace")
         if offset + length > len(data):
-            raise SnapshotError("snapshot refused: a section reaches beyond its end; publish anew")
+            raise SnapshotError(f"{kind.word} refused: a section reaches beyond its end; publish anew")
         # Else what was signed under a name need not be what is read under it.
         if name in sections or not name.isascii():
-            raise SnapshotError("snapshot refused: two sections of one name, or a name not in ASCII; publish anew")
+            raise SnapshotError(f"{kind.word} refused: two sections of one name, or a name not in ASCII; publish anew")
         sections[name] = data[offset : offset + length]
     return sections
 

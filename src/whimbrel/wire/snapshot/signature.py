@@ -1,4 +1,4 @@
-"""Signatures on a snapshot: what exactly a key signs, and whether one that is trusted did (Ed25519, RFC 8032).
+"""Signatures on a snapshot or an overlay: what a key signs, and whether one that is trusted did (Ed25519, RFC 8032).
 
 The package's docstring has the layout.  Making signatures takes a secret and is `publishing.signing`'s business.
 """
@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple, Self
 
 from whimbrel.errors import ConfigError, SnapshotError
+from whimbrel.wire.snapshot.layout import SNAPSHOT, Kind
 
 SECTION = "signature"
 PUBLIC_KEY_BYTES = 32  # RFC 8032, section 5.1.5
@@ -20,7 +21,7 @@ ID_BYTES = 8  # a name for people and for finding the key; trust rests on the wh
 MAX_SIGNATURES = 16
 
 # No signature of this key for another purpose, or for another layout of the message, can be taken for one of these.
-_CONTEXT = b"whimbrel snapshot signature, v1"
+_CONTEXT = "whimbrel {} signature, v1"
 _HEAD = struct.Struct("<32sIIqqI")  # context, version, serial, born, expires, number of sections
 _SECTION = struct.Struct("<16sQ64s")  # name, length, SHA-512 of the content
 _SIGNATURE = struct.Struct(f"<{ID_BYTES}s{SIGNATURE_BYTES}s")
@@ -62,10 +63,12 @@ class PublicKey(NamedTuple):
         return key
 
 
-def message(sections: Mapping[str, memoryview], *, version: int, serial: int, born: int, expires: int) -> bytes:
-    """Return the bytes that a key signs of a snapshot with these sections."""
+def message(
+    sections: Mapping[str, memoryview], *, version: int, serial: int, born: int, expires: int, kind: Kind = SNAPSHOT
+) -> bytes:
+    """Return the bytes that a key signs of a file with these sections."""
     signed = {name: content for name, content in sections.items() if name != SECTION}
-    head = _HEAD.pack(_CONTEXT, version, serial, born, expires, len(signed))
+    head = _HEAD.pack(_CONTEXT.format(kind.word).encode("ascii"), version, serial, born, expires, len(signed))
     rows = (
         _SECTION.pack(name.encode("ascii"), len(content), hashlib.sha512(content).digest())
         for name, content in signed.items()
@@ -78,14 +81,16 @@ def packed(signatures: Mapping[str, bytes]) -> bytes:
     return b"".join(_SIGNATURE.pack(bytes.fromhex(key_id), each) for key_id, each in signatures.items())
 
 
-def unpacked(content: memoryview) -> dict[str, bytes]:
+def unpacked(content: memoryview, kind: Kind = SNAPSHOT) -> dict[str, bytes]:
     """Return the signatures in a section's content by key id; raises SnapshotError where it is of no such form."""
     if len(content) % _SIGNATURE.size or len(content) > MAX_SIGNATURES * _SIGNATURE.size:
-        raise SnapshotError("snapshot refused: its signatures are garbled; publish anew")
+        raise SnapshotError(f"{kind.word} refused: its signatures are garbled; publish anew")
     return {key_id.hex(): each for key_id, each in _SIGNATURE.iter_unpack(content)}
 
 
-def demanded(signed: bytes, signatures: Mapping[str, bytes], trusted: Collection[PublicKey]) -> PublicKey:
+def demanded(
+    signed: bytes, signatures: Mapping[str, bytes], trusted: Collection[PublicKey], kind: Kind = SNAPSHOT
+) -> PublicKey:
     """Return the trusted key that signed the message; raises SnapshotError where none did."""
     for key in trusted:
         if key.id in signatures and _holds(key, signatures[key.id], signed):
@@ -94,9 +99,11 @@ def demanded(signed: bytes, signatures: Mapping[str, bytes], trusted: Collection
     found = f"only by {', '.join(signatures)}" if signatures else "by nobody"
     if any(key.id in signatures for key in trusted):
         raise SnapshotError(
-            f"snapshot refused: the signature of {whom} does not hold: it was changed since it was signed"
+            f"{kind.word} refused: the signature of {whom} does not hold: it was changed since it was signed"
         )
-    raise SnapshotError(f"snapshot refused: not signed by {whom}, {found}; publish with that key, or trust the new one")
+    raise SnapshotError(
+        f"{kind.word} refused: not signed by {whom}, {found}; publish with that key, or trust the new one"
+    )
 
 
 def _holds(key: PublicKey, signature: bytes, signed: bytes) -> bool:

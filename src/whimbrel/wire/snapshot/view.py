@@ -3,8 +3,9 @@
 `find` and `reaches` are the reference: each says in a few lines what any faster build must answer.
 """
 
+import copy
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
@@ -14,23 +15,20 @@ from whimbrel.errors import SnapshotError
 from whimbrel.wire.snapshot import layout, signature
 from whimbrel.wire.snapshot.layout import Entry, Zone
 from whimbrel.wire.snapshot.names import Labels, Names
+from whimbrel.wire.snapshot.networks import Networks, any_between
+from whimbrel.wire.snapshot.overlay import Base, Overlay
 from whimbrel.wire.snapshot.signature import PublicKey
 
 Address = tuple[int, int]  # (family 4 or 6, the address as a number)
-
-_KEY_BITS = {4: 32, 6: 64}
 
 
 class _Table(NamedTuple):
     """One family's arrays, as the package's docstring names them."""
 
-    bits: int
     value: memoryview
     side_key: memoryview
     side_class: memoryview
-    group: memoryview
-    net_key: memoryview
-    net_class: memoryview
+    networks: Networks
 
 
 class Snapshot:
@@ -41,6 +39,9 @@ class Snapshot:
 
     Raises SnapshotError where the bytes are not a whole, undamaged snapshot of this version, or no trusted key signed.
     """
+
+    kind = layout.SNAPSHOT
+    overlay: Overlay | None = None
 
     def __init__(self, buffer: bytes | memoryview, trusted: Collection[PublicKey] = ()) -> None:
         data = memoryview(buffer).cast("B").toreadonly()
@@ -98,6 +99,22 @@ class Snapshot:
         if in_force is not None and not layout.is_newer(self.serial, in_force):
             raise SnapshotError(f"snapshot {self.serial} refused: {in_force} is in force and is not older")
 
+    @property
+    def base(self) -> Base:
+        """What its overlays name it by."""
+        return Base(self.checksum, self.serial, self.expires)
+
+    def overlaid(self, overlay: Overlay | None) -> Self:
+        """Return the same list with what has changed since it was cut (None: nothing).
+
+        Raises SnapshotError where the overlay belongs to another one.
+        """
+        if overlay is not None and (overlay.base, overlay.serial) != (self.checksum, self.serial):
+            raise SnapshotError(f"overlay refused: it is of snapshot {overlay.serial}, and {self.serial} is in force")
+        changed = copy.copy(self)
+        changed.overlay = overlay
+        return changed
+
     def signed_message(self) -> bytes:
         """Return what a key signs of it."""
         return signature.message(
@@ -109,8 +126,9 @@ class Snapshot:
         return signature.unpacked(self._sections.get(signature.SECTION, memoryview(b"")))
 
     def __len__(self) -> int:
-        """Return the number of entries: hosts, networks and names, exclusions among them."""
-        return sum(len(table.value) + len(table.net_key) for table in self._tables.values()) + len(self._names)
+        """Return the number of entries when it was cut: hosts, networks and names, exclusions among them."""
+        rows = sum(len(table.value) + len(table.networks.key) for table in self._tables.values())
+        return rows + len(self._names)
 
     def section(self, name: str) -> memoryview:
         """Return the bytes of a section, by the name that the package's docstring gives it."""
@@ -169,16 +187,16 @@ class Snapshot:
         """
         family, number = address
         key = number if family == 4 else number >> 64
-        host = self._host_class(family, key)
-        if host is not None:
-            yield self._entry(host)
-        table = self._tables[family]
-        for prefix, start, count in _groups(table):
-            network = _network(key, prefix, table.bits)
-            row = bisect_left(table.net_key, network, start, start + count)
-            while row < start + count and table.net_key[row] == network:
-                yield self._entry(table.net_class[row])
-                row += 1
+        if self.overlay is None:
+            for _, numbers in self._around(family, key):
+                yield from map(self._entry, numbers)
+            return
+        entries: dict[int, list[Entry]] = {}
+        for prefix, numbers in self._around(family, key):
+            entries.setdefault(prefix, []).extend(map(self._entry, numbers))
+        entries |= self.overlay.around(family, key)
+        for prefix in sorted(entries, reverse=True):
+            yield from entries[prefix]
 
     def reaches(self, family: int, prefix_value: int, prefix_bits: int) -> bool:
         """Tell whether any listed address lies within a prefix, whose bits are the low `prefix_bits` of `prefix_value`.
@@ -187,15 +205,25 @@ class Snapshot:
         say "nothing here, but perhaps beneath" of an empty branch costs one more query and hides nothing.
         """
         table = self._tables[family]
-        if prefix_bits > table.bits:  # within one IPv6 /64, which is listed as a whole or not at all
-            prefix_value >>= prefix_bits - table.bits
-            prefix_bits = table.bits
-        first = prefix_value << (table.bits - prefix_bits)
-        last = first | ((1 << (table.bits - prefix_bits)) - 1)
-        return self._hosts_between(family, first, last) or any(
-            _any_between(table.net_key, _network(first, prefix, table.bits), last, start, start + count)
-            for prefix, start, count in _groups(table)
+        bits = table.networks.bits
+        if prefix_bits > bits:  # within one IPv6 /64, which is listed as a whole or not at all
+            prefix_value >>= prefix_bits - bits
+            prefix_bits = bits
+        first = prefix_value << (bits - prefix_bits)
+        last = first | ((1 << (bits - prefix_bits)) - 1)
+        return (
+            self._hosts_between(family, first, last)
+            or table.networks.reach(first, last)
+            or (self.overlay is not None and self.overlay.reach(family, first, last))
         )
+
+    def _around(self, family: int, key: int) -> Iterator[tuple[int, Sequence[int]]]:
+        """Yield prefix length and classes of what is around a key: the host, then networks, the narrowest first."""
+        networks = self._tables[family].networks
+        host = self._host_class(family, key)
+        if host is not None:
+            yield networks.bits, (host,)
+        yield from networks.around(key)
 
     def _host_class(self, family: int, key: int) -> int | None:
         if family == 4:
@@ -214,11 +242,11 @@ class Snapshot:
 
     def _hosts_between(self, family: int, first: int, last: int) -> bool:
         if family == 6:
-            return _any_between(self._key, first, last, 0, len(self._key))
+            return any_between(self._key, first, last, 0, len(self._key))
         if first >> 16 != last >> 16:  # whole /16s
             return bool(self._index[first >> 16] < self._index[(last >> 16) + 1])
         start, end = self._index[first >> 16], self._index[(first >> 16) + 1]
-        return _any_between(self._suffix, first & 0xFFFF, last & 0xFFFF, start, end)
+        return any_between(self._suffix, first & 0xFFFF, last & 0xFFFF, start, end)
 
     def _entry(self, number: int) -> Entry:
         until, code, text = layout.CLASS.unpack_from(self._classes, number * layout.CLASS.size)
@@ -235,9 +263,8 @@ class Snapshot:
             whole = (
                 whole
                 and len(table.value) == hosts[family]
-                and len(table.group) % layout.GROUP_COLUMNS == 0
                 and len(table.side_key) == len(table.side_class)
-                and len(table.net_key) == len(table.net_class) == sum(count for _, _, count in _groups(table))
+                and table.networks.is_whole()
             )
         if not whole:
             raise SnapshotError("snapshot refused: the lengths of its tables do not agree; publish anew")
@@ -248,29 +275,10 @@ def _labels(name: str) -> Labels:
 
 
 def _table(sections: dict[str, memoryview], family: int) -> _Table:
-    side_key, net_key = sections[f"ipv{family}.side.key"], sections[f"ipv{family}.net.key"]
+    side_key = sections[f"ipv{family}.side.key"]
     return _Table(
-        bits=_KEY_BITS[family],
         value=sections[f"ipv{family}.value"],
         side_key=side_key.cast("I") if family == 4 else side_key.cast("Q"),
         side_class=sections[f"ipv{family}.side.class"].cast("I"),
-        group=sections[f"ipv{family}.net.group"].cast("I"),
-        net_key=net_key.cast("I") if family == 4 else net_key.cast("Q"),
-        net_class=sections[f"ipv{family}.net.class"].cast("I"),
+        networks=Networks.of(sections, family, f"ipv{family}.net"),
     )
-
-
-def _groups(table: _Table) -> Iterator[tuple[int, int, int]]:
-    flat = table.group
-    return zip(
-        flat[0 :: layout.GROUP_COLUMNS], flat[1 :: layout.GROUP_COLUMNS], flat[2 :: layout.GROUP_COLUMNS], strict=True
-    )
-
-
-def _network(key: int, prefix: int, bits: int) -> int:
-    return key >> (bits - prefix) << (bits - prefix)
-
-
-def _any_between(keys: memoryview, first: int, last: int, start: int, end: int) -> bool:
-    row = bisect_left(keys, first, start, end)
-    return row < end and keys[row] <= last
