@@ -8,17 +8,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import dns.message
 import pytest
 from tests.cli.running import refused, run
-from tests.cli.service import ZONE, Service, deliver, spam, until
+from tests.cli.service import ZONE, Asking, Service, deliver, spam, until
 from tests.pipeline.mail import mbox_of
 
 import whimbrel
@@ -132,34 +130,6 @@ def test_a_place_that_comes_later_is_watched_then(service: Service) -> None:
         deliver(service.folder / "later", "1.host", spam("91.1.1.7"))
         until(lambda: service.is_listed("91.1.1.7"), "a maildir made later is read")
     assert any("later" in line["message"] for line in service.logged() if line["level"] == "error")
-
-
-class Asking:
-    """Asks without a pause, from a thread of its own, until told to stop; a query without an answer fails the test."""
-
-    def __init__(self, service: Service, address: str) -> None:
-        self.answers: list[int] = []
-        self.fault: Exception | None = None
-        self._stop = threading.Event()
-
-        def ask() -> None:
-            try:
-                while not self._stop.is_set():
-                    self.answers.append(service.ask(address))
-            except Exception as error:  # noqa: BLE001 - told to the test
-                self.fault = error
-
-        self._thread = threading.Thread(target=ask)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        assert self.fault is None
-        assert set(self.answers) == {0}
 
 
 def test_a_reload_loses_no_query_and_takes_what_is_new(service: Service) -> None:
