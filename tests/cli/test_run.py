@@ -238,10 +238,28 @@ def test_one_pass_does_all_of_it_once(service: Service) -> None:
     assert "1 messages" not in run("run", "--once", "--config", service.config, data=service.data).out
 
 
+def test_one_pass_says_what_it_could_not_read(service: Service) -> None:
+    service.settings(watch='[[watch]]\npath = "later"\nsensor = "mx2"\nlabel = "spam"\n')
+    deliver(service.maildir, "1.host", spam("91.1.1.7"))
+    ran = run("run", "--once", "--config", service.config, data=service.data)
+    assert (ran.code, ran.out) == (1, "")
+    *logged, line = ran.err.splitlines()
+    assert [json.loads(each)["level"] for each in logged] == ["error"]
+    assert line.startswith(f"whimbrel: {service.folder / 'later'}: the maildir cannot be read (No such file")
+    (service.folder / "later" / "new").mkdir(parents=True)
+    (service.folder / "later" / "cur").mkdir()
+    (told,) = run("run", "--once", "--config", service.config, "--json", data=service.data).rows()
+    assert told["messages"] == 0  # the readable place was read the first time
+
+
 def test_it_has_the_store_to_itself(service: Service) -> None:
     with service:
         refused(run("run", "--once", "--config", service.config, data=service.data), str(service.process.pid))
         refused(run("ingest", service.maildir, data=service.data), str(service.process.pid))
+        ports = f'listen = ["127.0.0.1:{service.port}"]', f'listen = "127.0.0.1:{service.told["metrics"]["port"]}"'
+        service.settings(serve=ports[0], metrics=ports[1])
+        second = run("run", "--config", service.config, data=service.data)
+        refused(second, str(service.process.pid), str(service.data))
 
 
 def test_what_it_cannot_begin_with_is_one_line(service: Service) -> None:
