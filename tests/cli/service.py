@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -138,6 +139,34 @@ class Service:
     def metric(self, name: str) -> float:
         lines = self.page("/metrics")[1].splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].split()[0] == name)
+
+
+class Asking:
+    """Asks without a pause, from a thread of its own, until told to stop; a query without an answer fails the test."""
+
+    def __init__(self, service: Service, address: str) -> None:
+        self.answers: list[int] = []
+        self.fault: Exception | None = None
+        self._stop = threading.Event()
+
+        def ask() -> None:
+            try:
+                while not self._stop.is_set():
+                    self.answers.append(service.ask(address))
+            except Exception as error:  # noqa: BLE001 - told to the test
+                self.fault = error
+
+        self._thread = threading.Thread(target=ask)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        assert self.fault is None
+        assert set(self.answers) == {0}
 
 
 def until(true: Callable[[], bool], what: str) -> None:

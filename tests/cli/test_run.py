@@ -8,17 +8,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import dns.message
 import pytest
 from tests.cli.running import refused, run
-from tests.cli.service import ZONE, Service, deliver, spam, until
+from tests.cli.service import ZONE, Asking, Service, deliver, spam, until
 from tests.pipeline.mail import mbox_of
 
 import whimbrel
@@ -134,34 +132,6 @@ def test_a_place_that_comes_later_is_watched_then(service: Service) -> None:
     assert any("later" in line["message"] for line in service.logged() if line["level"] == "error")
 
 
-class Asking:
-    """Asks without a pause, from a thread of its own, until told to stop; a query without an answer fails the test."""
-
-    def __init__(self, service: Service, address: str) -> None:
-        self.answers: list[int] = []
-        self.fault: Exception | None = None
-        self._stop = threading.Event()
-
-        def ask() -> None:
-            try:
-                while not self._stop.is_set():
-                    self.answers.append(service.ask(address))
-            except Exception as error:  # noqa: BLE001 - told to the test
-                self.fault = error
-
-        self._thread = threading.Thread(target=ask)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        assert self.fault is None
-        assert set(self.answers) == {0}
-
-
 def test_a_reload_loses_no_query_and_takes_what_is_new(service: Service) -> None:
     with service, Asking(service, "127.0.0.2") as asking:
         service.settings(watch='[[watch]]\npath = "more"\nsensor = "mx2"\nlabel = "spam"\n', log='level = "warning"')
@@ -268,10 +238,28 @@ def test_one_pass_does_all_of_it_once(service: Service) -> None:
     assert "1 messages" not in run("run", "--once", "--config", service.config, data=service.data).out
 
 
+def test_one_pass_says_what_it_could_not_read(service: Service) -> None:
+    service.settings(watch='[[watch]]\npath = "later"\nsensor = "mx2"\nlabel = "spam"\n')
+    deliver(service.maildir, "1.host", spam("91.1.1.7"))
+    ran = run("run", "--once", "--config", service.config, data=service.data)
+    assert (ran.code, ran.out) == (1, "")
+    *logged, line = ran.err.splitlines()
+    assert [json.loads(each)["level"] for each in logged] == ["error"]
+    assert line.startswith(f"whimbrel: {service.folder / 'later'}: the maildir cannot be read (No such file")
+    (service.folder / "later" / "new").mkdir(parents=True)
+    (service.folder / "later" / "cur").mkdir()
+    (told,) = run("run", "--once", "--config", service.config, "--json", data=service.data).rows()
+    assert told["messages"] == 0  # the readable place was read the first time
+
+
 def test_it_has_the_store_to_itself(service: Service) -> None:
     with service:
         refused(run("run", "--once", "--config", service.config, data=service.data), str(service.process.pid))
         refused(run("ingest", service.maildir, data=service.data), str(service.process.pid))
+        ports = f'listen = ["127.0.0.1:{service.port}"]', f'listen = "127.0.0.1:{service.told["metrics"]["port"]}"'
+        service.settings(serve=ports[0], metrics=ports[1])
+        second = run("run", "--config", service.config, data=service.data)
+        refused(second, str(service.process.pid), str(service.data))
 
 
 def test_what_it_cannot_begin_with_is_one_line(service: Service) -> None:

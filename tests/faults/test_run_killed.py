@@ -79,7 +79,12 @@ def command(config: Path, *options: str) -> list[str]:
 
 
 def once(folder: Path, data: Path) -> None:
-    done = subprocess.run(command(settings(folder, data), "--once"), capture_output=True, text=True, check=False)
+    once_by(settings(folder, data))
+
+
+def once_by(config: Path) -> None:
+    """Take in all there is in one pass, which must succeed."""
+    done = subprocess.run(command(config, "--once"), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -36,7 +36,7 @@ def neighbourhood(sensors: Sequence[str] = ("a",)) -> list[Seen]:
 
 VICTIM = {"helo": "mail.victim.example", "rdns": "mail.victim.example"}
 _HOSTS = [f"192.0.{third}.{last}" for third in (2, 3) for last in (1, 2, 3)] + ["2001:db8::/64", "2001:db8:0:1::/64"]
-_ROWS = st.lists(
+ROWS = st.lists(
     st.builds(
         seen,
         st.sampled_from(_HOSTS),
@@ -172,7 +172,7 @@ def test_late_arrivals_are_decided_when_they_arrive() -> None:
     assert {event.at for event in decider.decide(late)} == {day(50)}
 
 
-@given(_ROWS, st.lists(st.integers(0, 60), max_size=4))
+@given(ROWS, st.lists(st.integers(0, 60), max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_the_same_rows_give_the_same_events_whatever_the_batches(rows: list[Seen], cuts: list[int]) -> None:
     _, whole = decided(rows)
@@ -188,7 +188,7 @@ def test_the_same_rows_give_the_same_events_whatever_the_batches(rows: list[Seen
     assert events == whole
 
 
-@given(_ROWS)
+@given(ROWS)
 @settings(max_examples=60, deadline=None)
 def test_no_listing_without_evidence_and_never_past_its_end(rows: list[Seen]) -> None:
     decider, events = decided(rows)
@@ -207,7 +207,7 @@ def test_no_listing_without_evidence_and_never_past_its_end(rows: list[Seen]) ->
         assert not answers[-1]
 
 
-@given(_ROWS)
+@given(ROWS)
 @settings(max_examples=60, deadline=None)
 def test_what_is_allowed_is_never_listed(rows: list[Seen]) -> None:
     decider = Decider(OWN)

@@ -119,6 +119,25 @@ def test_one_long_run_makes_the_ledger_of_many_short_ones(tmp_path: Path, undist
     assert_same(decisions(tmp_path), expected)
 
 
+def test_what_is_let_go_of_in_memory_changes_no_decision(
+    tmp_path: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for a few records, in a long run and where one begins with more than there is room for."""
+    monkeypatch.setattr("whimbrel.pipeline.decide._MOST_RECORDS", 20)
+    with Evidence.open(undisturbed.data_dir) as store:
+        learned = sorted(store.observations(columns=["learned_at"])["learned_at"].to_pylist())
+    ingested(tmp_path, undisturbed.paths, labels=undisturbed.labels, now=learned[0])
+    with Evidence.open(tmp_path, write=True) as store:
+        for some in (learned[10:100:10], learned[100:-1:50], [LATER]):
+            with Deciding.open(tmp_path) as deciding:
+                for at in some:
+                    deciding.decide(store, at)
+            assert deciding._memory is not None
+            assert not deciding._memory._is_whole
+    expected = {part: undisturbed.contents[part] for part in ("events", "listings", "state", "until", "rules")}
+    assert_same(decisions(tmp_path), expected)
+
+
 def test_an_idle_call_writes_nothing(tmp_path: Path) -> None:
     ingested(tmp_path, [spam(tmp_path / "mail", "a", "24.1.2.3", day(1))], now=day(2))
     with Evidence.open(tmp_path, write=True) as store, Deciding.open(tmp_path) as deciding:

@@ -1,5 +1,6 @@
 """Options that several commands share, so that they are spelled and explained once."""
 
+import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,8 +60,11 @@ def _key_lines(path: Path) -> list[str]:
     return lines
 
 
+CONFIG_VARIABLE = "WHIMBREL_CONFIG"
+
+
 def data_option(function: _Function) -> _Function:
-    """Add `--data DIR`: where the store is."""
+    """Add `--data DIR`: where the store is, by the option, else `WHIMBREL_DATA`, else the settings file's word."""
     return click.option(
         "--data",
         "data_dir",
@@ -68,8 +72,28 @@ def data_option(function: _Function) -> _Function:
         envvar="WHIMBREL_DATA",
         default="whimbrel-data",
         show_default=True,
+        callback=_data_dir,
         help="The folder of the store (or set WHIMBREL_DATA).",
     )(function)
+
+
+def _data_dir(context: click.Context, option: click.Parameter, value: Path) -> Path:
+    """Return the data folder of the settings file that the environment names, where nobody named a folder.
+
+    Commands that read settings anyway are left alone: these take the data folder from there.
+    """
+    del option
+    named = os.environ.get(CONFIG_VARIABLE)
+    reads_settings = any(each.name == "config_file" for each in context.command.params)
+    if (
+        not named
+        or reads_settings
+        or context.get_parameter_source("data_dir") is not click.core.ParameterSource.DEFAULT
+    ):
+        return value
+    from whimbrel.pipeline.config import load  # noqa: PLC0415 - for those who have settings
+
+    return Path(load(Path(named), os.environ).config.store.data)
 
 
 def config_option(function: _Function) -> _Function:
@@ -78,7 +102,7 @@ def config_option(function: _Function) -> _Function:
         "--config",
         "config_file",
         type=click.Path(path_type=Path, dir_okay=False),
-        envvar="WHIMBREL_CONFIG",
+        envvar=CONFIG_VARIABLE,
         help="The settings file (or set WHIMBREL_CONFIG) [whimbrel.toml in the store, if it is there].",
     )(function)
 
@@ -88,7 +112,7 @@ def settings_file(context: click.Context, named: Path | None, data_dir: Path) ->
 
     What `WHIMBREL_DATA` says is left to the settings, which know it as their own variable.
     """
-    from whimbrel.pipeline.config import CONFIG_FILE  # noqa: PLC0415 - for two commands only
+    from whimbrel.pipeline.config import CONFIG_FILE  # noqa: PLC0415 - for three commands only
 
     default = data_dir / CONFIG_FILE
     told = context.get_parameter_source("data_dir") is click.core.ParameterSource.COMMANDLINE

@@ -107,7 +107,16 @@ def _tools(read: Callable[[], Config], clock: Callable[[], datetime], *, as_json
     def serve(config: Config, snapshot: Path, descriptors: Sequence[int]) -> Sequence[str]:
         program = "from whimbrel.cli import main; main()"
         level = "warning" if config.log.level == "info" else config.log.level  # it tells of each of many snapshots
-        options = ["--snapshot", str(snapshot), "--log-format", config.log.format, "--log-level", level]
+        options = [
+            "--data",
+            config.store.data,
+            "--snapshot",
+            str(snapshot),
+            "--log-format",
+            config.log.format,
+            "--log-level",
+            level,
+        ]
         options += [text for each in descriptors for text in ("--fd", str(each))]
         options += ["--workers", str(config.serve.workers)]
         options += [*guard_arguments(config.serve), "--statistics", str(statistics_path(snapshot))]

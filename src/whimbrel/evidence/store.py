@@ -80,6 +80,13 @@ class Evidence:
             on_failure.pop_all()
         return store
 
+    @staticmethod
+    def check_free(data_dir: Path) -> None:
+        """Raise StoreError where another process is the store's writer now: to say so before anything else is begun."""
+        folder = data_dir / STORE_FOLDER
+        if folder.exists():
+            WriteLock(folder).release()
+
     def __enter__(self) -> Self:
         return self
 

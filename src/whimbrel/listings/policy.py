@@ -6,7 +6,7 @@ ended before a row are expired before that row is weighed, and reading (`probabi
 So the same rows give the same events, bit for bit, however they are cut into batches and saved in between.
 
 What an observation weighs, if anything: `weighing.py`; what follows for its host, P(legitimate): `judging.py`; how the
-working state is kept: `keeping.py`.
+working state is kept: `keeping.py`; how memory holds a part of it alone: `recalling.py`.
 """
 
 import heapq
@@ -221,7 +221,8 @@ class Decider:
         return rows
 
     def loads(self, rows: Iterable[tuple[str, bytes]]) -> None:
-        """Take up the state that `dumps` gave, the latest value of each key."""
+        """Take up the state that `dumps` gave, the latest value of each key, or some of it."""
+        ends: list[tuple[datetime, str]] = []
         for key, value in rows:
             name, state = keeping.kept_in(key, value)
             if isinstance(state, HostState):
@@ -230,15 +231,15 @@ class Decider:
                 self.networks[name] = state
             elif isinstance(state, Tally):
                 self.prior.tallies[name] = state
+                continue
             else:
                 self.clock, self.began = state
-        states: list[HostState | NetworkState] = [*self.hosts.values(), *self.networks.values()]
-        self._ends = [
-            (state.standing.until, state.host if isinstance(state, HostState) else state.network)
-            for state in states
-            if state.standing.state == "listed" and state.standing.until is not None
-        ]
-        heapq.heapify(self._ends)
+                continue
+            if state.standing.state == "listed" and state.standing.until is not None:
+                ends.append((state.standing.until, name))
+        if ends:
+            self._ends += ends
+            heapq.heapify(self._ends)
 
     def _known(self, target: str) -> HostState | NetworkState | None:
         return self.hosts.get(target) or self.networks.get(target)

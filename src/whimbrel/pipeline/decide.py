@@ -7,6 +7,7 @@ so a run that dies decides nothing, and the next one decides all of it.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
@@ -18,13 +19,17 @@ from whimbrel.errors import ConfigError, StoreError
 from whimbrel.evidence import Evidence
 from whimbrel.listings.ledger import Ledger, LedgerMovedError
 from whimbrel.listings.policy import Decider
+from whimbrel.listings.recalling import let_go, recall, size_of
 from whimbrel.listings.settings import PROFILES, Settings
-from whimbrel.listings.state import seen_from_table
+from whimbrel.listings.state import Seen, seen_from_table
 from whimbrel.model.listing import Event, Run, RunKind
 from whimbrel.pipeline.places import ledger_place
 from whimbrel.pipeline.settle import own_networks
 
 DEFAULT_PROFILE = "shared"
+
+# Records of the working state in memory beside those of listed targets (`listings.recalling`): some 120 MB.
+_MOST_RECORDS = 200_000
 
 # People decide now and then: whoever was disturbed this often in a row is disturbed by something else.
 _TRIES = 5
@@ -125,7 +130,9 @@ class Deciding:
             )
             for some in rows:
                 decided += some.num_rows
-                for row in seen_from_table(some):
+                seen = list(seen_from_table(some))
+                memory.recall(seen, self._ledger)
+                for row in seen:
                     events += memory.decider.decide(row)
             if last is None or decided or events or batch != last.batch:
                 self._commit(memory, events, "decided", at=now, batch=batch, until=until, decided=decided)
@@ -155,9 +162,10 @@ class Deciding:
         last = self._ledger.last_run()
         if self._memory is None or self._memory.run != last:
             decider = Decider(settings_of(last.profile if last else self._profile or DEFAULT_PROFILE))
-            _load(decider, self._ledger)
+            is_whole = _load(decider, self._ledger)
             last = None if last is None else under_rules(self._ledger, last, decider.rule_version)
-            self._memory = _Memory(decider, last, [allowed.target for allowed in self._ledger.allowed()])
+            allowed = [each.target for each in self._ledger.allowed()]
+            self._memory = _Memory(decider, last, allowed, is_whole=is_whole)
         return self._memory
 
     @contextmanager
@@ -193,14 +201,20 @@ class Deciding:
             decided=decided,
         )
         memory.run = self._ledger.commit(run, events, memory.decider.dumps())
+        memory.let_go()
 
 
 class _Memory:
-    """What a ledger holds for deciding on: the policy's state, the last run, and what is never listed."""
+    """What a ledger holds for deciding on: the policy's state, the last run, and what is never listed.
 
-    def __init__(self, decider: Decider, run: Run | None, allowed: list[str]) -> None:
+    `is_whole`: all of the state is in memory, and there is nothing to recall.
+    """
+
+    def __init__(self, decider: Decider, run: Run | None, allowed: list[str], *, is_whole: bool) -> None:
         self.decider = decider
         self.run = run
+        self._is_whole = is_whole
+        self._most = size_of(decider) + _MOST_RECORDS
         self.own = [] if run is None else list(run.own)
         self._allowed = allowed
         decider.allow([*self.own, *allowed])  # ends nothing: what was listed of these ended when they were told
@@ -211,6 +225,18 @@ class _Memory:
             return []
         self.own = own
         return self.decider.allow([*own, *self._allowed])
+
+    def recall(self, rows: Sequence[Seen], ledger: Ledger) -> None:
+        """Have in memory what deciding on some rows reads."""
+        if not self._is_whole:
+            recall(self.decider, rows, ledger.load_state)
+
+    def let_go(self) -> None:
+        """Let go of what the ledger has, once there is much of it; to do so each time would load it each time."""
+        if size_of(self.decider) > self._most:
+            let_go(self.decider)
+            self._is_whole = False
+            self._most = size_of(self.decider) + _MOST_RECORDS
 
 
 def decide(store: Evidence, data_dir: Path, now: datetime, profile: str | None = None) -> Decided:
@@ -240,9 +266,21 @@ def under_rules(ledger: Ledger, last: Run, rule_version: str) -> Run:
     return ledger.commit(kept)
 
 
-def _load(decider: Decider, ledger: Ledger) -> None:
+def _load(decider: Decider, ledger: Ledger) -> bool:
+    """Load the working state; return whether it is all in memory now, or was too much for it."""
+    is_whole = True
+    rows = iter(ledger.load_state())
+    while some := list(islice(rows, _MOST_RECORDS)):
+        if size_of(decider):
+            let_go(decider)
+            is_whole = False
+        _take_up(decider, some)
+    return is_whole
+
+
+def _take_up(decider: Decider, rows: Iterable[tuple[str, bytes]]) -> None:
     try:
-        decider.loads(ledger.load_state())
+        decider.loads(rows)
     except msgspec.MsgspecError as error:
         raise StoreError("the ledger's working state is damaged: run `whimbrel rebuild --write`") from error
 

@@ -169,12 +169,15 @@ class Ledger:
 
     def load_state(self, keys: Sequence[str] | None = None) -> Iterator[tuple[str, bytes]]:
         """Yield the Decider's rows (for `Decider.loads`), all of them or those of some keys."""
-        query = sql.select(STATE)
+        queries = [sql.select(STATE)]
         if keys is not None:
-            query = query.where(STATE.c.key.in_([rows.state_row(key, b"")["key"] for key in keys]))
+            asked = [rows.state_row(key, b"")["key"] for key in keys]
+            some = (asked[start : start + BATCH_ROWS] for start in range(0, len(asked), BATCH_ROWS))
+            queries = [sql.select(STATE).where(STATE.c.key.in_(each)) for each in some]
         with self._found.reading() as connection:
-            for row in connection.execute(query).yield_per(BATCH_ROWS).mappings():
-                yield rows.state(row)
+            for query in queries:
+                for row in connection.execute(query).yield_per(BATCH_ROWS).mappings():
+                    yield rows.state(row)
 
     def checkpoint(self) -> Iterator[tuple[str, bytes]]:
         """Yield the Decider's rows from which a rebuild starts (`Run.kind` says of which runs), likewise."""

@@ -109,6 +109,10 @@ class Arriving:
         self._metrics.observations.inc(settled.observed)
         return settled
 
+    def unread(self) -> list[str]:
+        """Return what could not be read when all was last looked at, each with the reason."""
+        return [_named(place, why) for (_, place), why in self._told.items()]
+
     def _looked(self, changes: Changes, now: float) -> Iterator[tuple[Watched, Found]]:
         for each in self.places:
             for found in each.place.look(now, None if changes.all_of_them else changes.paths):
@@ -139,13 +143,17 @@ class Arriving:
                 told[key] = why
                 if not is_said:
                     self._metrics.faults.labels("place").inc()
-                    _log.error("%s: %s", place, why.removeprefix(f"{place}: "), extra={"place": place})
+                    _log.error("%s", _named(place, why), extra={"place": place})
             for place, why in each.place.skipped:
                 self._metrics.skipped.inc()
                 _log.info("left out: %s (%s)", place, why, extra={"place": place})
             each.place.problems.clear()
             each.place.skipped.clear()
         self._told = told
+
+
+def _named(place: str, why: str) -> str:
+    return f"{place}: {why.removeprefix(f'{place}: ')}"
 
 
 def _work(watch: Watch, found: Found) -> Iterator[Work]:

@@ -312,4 +312,5 @@ def once(config: Config, clock: Callable[[], datetime], *, is_told: bool = False
             metrics.sum("observations_total"),
             metrics.sum("observations_decided_total"),
         )
-        return Once(*counted, metrics.sum("listings_in_force"), cycle.serial, cycle.fault())
+        fault = next(iter([*cycle.faults(), *cycle.places.unread()]), None)
+        return Once(*counted, metrics.sum("listings_in_force"), cycle.serial, fault)

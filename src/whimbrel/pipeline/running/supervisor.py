@@ -20,6 +20,7 @@ from socket import socket
 from typing import NamedTuple, Protocol
 
 from whimbrel.errors import ConfigError, SnapshotError, WhimbrelError
+from whimbrel.evidence import Evidence
 from whimbrel.model.endpoint import Endpoint, parse_endpoint, strangers
 from whimbrel.pipeline.clock import SteadyClock
 from whimbrel.pipeline.config import Config
@@ -94,6 +95,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Run until told to end; raises WhimbrelError where it cannot begin."""
+        Evidence.check_free(Path(self._config.store.data))  # else its ports would be said to be the trouble
         with ExitStack() as stack:
             stack.callback(self._let_go)
             self._pages = self._new_pages(self._config, None)
