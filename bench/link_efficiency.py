@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from whimbrel.analysis.links.columns import STRATUM
 
@@ -55,12 +55,14 @@ def units_for_power(units: Real, found: npt.NDArray[np.bool_]) -> float:
 
     For either test, power is nearly Phi(slope * sqrt(units) - constant).
     """
-    root = np.sqrt(units)
-    scale = root.mean()
+    sizes, of = np.unique(units, return_inverse=True)
+    hits, runs = np.bincount(of, found), np.bincount(of)
+    root = np.sqrt(sizes)
+    scale = np.sqrt(units).mean()
 
     def loss(line: Real) -> float:
-        sign = np.where(found, 1.0, -1.0)
-        return -float(stats.norm.logcdf(sign * (line[0] + line[1] * root / scale)).sum())
+        at = line[0] + line[1] * root / scale
+        return -float(hits @ special.log_ndtr(at) + (runs - hits) @ special.log_ndtr(-at))
 
     line = optimize.minimize(loss, np.array([-1.0, 1.0]), method="Nelder-Mead").x
     return float(((stats.norm.ppf(POWER) - line[0]) / line[1] * scale) ** 2) if line[1] > 0 else float("inf")

@@ -2,11 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests import forks
 
 WHIMBREL = Path(sys.executable).with_name("whimbrel")
 
@@ -25,9 +26,7 @@ class Ran(NamedTuple):
 def run(*arguments: str | Path, data: Path, stdin: bytes = b"", columns: int = 0) -> Ran:
     """Run `whimbrel ARGUMENTS` on the store `data`."""
     environment = {**os.environ, "WHIMBREL_DATA": str(data)} | ({"COLUMNS": str(columns)} if columns else {})
-    done = subprocess.run(
-        [WHIMBREL, *map(str, arguments)], input=stdin, capture_output=True, env=environment, check=False, timeout=120
-    )
+    done = forks.run(WHIMBREL, *arguments, stdin=stdin, environment=environment)
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

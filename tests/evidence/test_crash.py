@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests import forks
 
 from whimbrel.evidence import Evidence
 
@@ -21,11 +22,10 @@ Append = Callable[..., dict[str, int]]
 
 def run(folder: Path, work: str, fatal: int = 0) -> int | None:
     """Return the number of steps, or None where the process was killed at step `fatal`."""
-    command = [sys.executable, str(SCRIPT), str(folder), work, str(fatal)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = forks.run(SCRIPT, folder, work, str(fatal))
     if ended.returncode == -signal.SIGKILL:
         return None
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == 0, ended.stderr.decode()
     return int(ended.stdout.split()[1])
 
 

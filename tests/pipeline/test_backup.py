@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests import forks
+from tests.cli.running import WHIMBREL
 from tests.pipeline.conftest import Undisturbed
 from tests.pipeline.stores import assert_same, contents, ingested, with_key
 from tests.pipeline.writing_script import write
@@ -112,8 +114,7 @@ def test_the_ledgers_moment_is_before_the_manifests(
     def moment(path: Path) -> Any:
         begun.append(path)
         if len(begun) == 2:
-            command: list[str | Path] = [Path(sys.executable).with_name("whimbrel"), "observe", more, "--data", store]
-            subprocess.run(command, check=True, capture_output=True)
+            forks.run(WHIMBREL, "observe", more, "--data", store).check_returncode()
         return original(path)
 
     monkeypatch.setattr(copying, "moment", moment)

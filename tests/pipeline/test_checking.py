@@ -3,14 +3,14 @@
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
+from tests.cli.running import WHIMBREL
 from tests.pipeline.conftest import Undisturbed
 from tests.pipeline.mail import day
 
@@ -109,10 +109,10 @@ def observing(store: Path, folder: Path) -> Callable[[], None]:
     given = folder / "given.jsonl"
     row = {"seen_at": "2002-09-20T00:00:00Z", "sensor": "mx", "host": "24.1.2.3", "kind": "message", "label": "spam"}
     given.write_text("".join(json.dumps(row | {"ref": str(number)}) + "\n" for number in range(5)))
-    command: list[str | Path] = [Path(sys.executable).with_name("whimbrel"), "observe", given, "--data", store]
 
     def observe() -> None:
-        subprocess.run([*command, "--now", "2003-01-02"], check=True, capture_output=True)
+        command = ("observe", given, "--data", store, "--now", "2003-01-02")
+        forks.run(WHIMBREL, *command).check_returncode()
 
     return observe
 

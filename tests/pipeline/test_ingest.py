@@ -5,13 +5,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.pipeline.conftest import Undisturbed
 from tests.pipeline.mail import DAY_0, day, mbox_of, message, received, sample
 from tests.pipeline.stores import LATER, assert_same, command, contents, ingested, with_key
@@ -59,9 +59,8 @@ def chunks_of(data_dir: Path) -> set[str]:
 
 def killed(fatal: int, data_dir: Path, undisturbed: Undisturbed) -> dict[str, int]:
     """Run an ingest that dies at step `fatal`; with 0, return at which step each stage began."""
-    command = [sys.executable, str(SCRIPT), str(fatal), str(data_dir), undisturbed.labels, *undisturbed.paths]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == (-signal.SIGKILL if fatal else 0), ended.stderr
+    ended = forks.run(SCRIPT, str(fatal), data_dir, undisturbed.labels, *undisturbed.paths)
+    assert ended.returncode == (-signal.SIGKILL if fatal else 0), ended.stderr.decode()
     steps: dict[str, int] = json.loads(ended.stdout) if not fatal else {}
     return steps
 

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from tests.pipeline.mail import day, message, received
@@ -40,8 +41,14 @@ def store(weeks: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data_dir
 
 
-def test_the_planted_link_is_found_and_no_other(store: Path) -> None:
-    rows = links(store, NOW).to_pylist()
+@pytest.fixture(scope="module")
+def told(store: Path) -> pa.Table:
+    """What is said of that store."""
+    return links(store, NOW)
+
+
+def test_the_planted_link_is_found_and_no_other(told: pa.Table) -> None:
+    rows = told.to_pylist()
     assert {row["claim"] for row in rows} == {"L1", "L2", "L3", "L4"}
     linked = [
         (row["family"], row["campaign"]) for row in rows if row["claim"] == "L2" and row["verdict"].endswith("linked")
@@ -63,13 +70,13 @@ def test_asking_twice_adds_nothing(store: Path) -> None:
 
 
 def test_evidence_that_comes_week_by_week_gives_what_all_of_it_gives(
-    tmp_path: Path, weeks: list[bytes], store: Path
+    tmp_path: Path, weeks: list[bytes], told: pa.Table
 ) -> None:
     data_dir = tmp_path / "store"
     for lines in weeks:
         observed(data_dir, lines)
         links(data_dir, NOW)  # the state is overtaken by the next week, and built anew
-    assert links(data_dir, NOW).equals(links(store, NOW))
+    assert links(data_dir, NOW).equals(told)
 
 
 def test_a_state_that_grows_is_the_one_that_is_replayed(tmp_path: Path, weeks: list[bytes]) -> None:
@@ -89,19 +96,17 @@ def test_a_state_that_grows_is_the_one_that_is_replayed(tmp_path: Path, weeks: l
         assert opened.derived("link_evidence") == evidence
 
 
-def test_a_look_back_keeps_nothing(store: Path) -> None:
-    now = links(store, NOW)
+def test_a_look_back_keeps_nothing(store: Path, told: pa.Table) -> None:
     with Evidence.open(store) as opened:
         middle = opened.query("SELECT min(seen_at) AS first FROM observations")["first"][0].as_py() + timedelta(days=20)
     early = links(store, middle)
-    assert pc.max(early["e_value"]).as_py() < pc.max(now["e_value"]).as_py()
-    assert links(store, NOW).equals(now)
+    assert pc.max(early["e_value"]).as_py() < pc.max(told["e_value"]).as_py()
+    assert links(store, NOW).equals(told)
 
 
-def test_beside_a_writer_it_reads(store: Path) -> None:
-    expected = links(store, NOW)
+def test_beside_a_writer_it_reads(store: Path, told: pa.Table) -> None:
     with Evidence.open(store, write=True):
-        assert links(store, NOW).equals(expected)
+        assert links(store, NOW).equals(told)
 
 
 def test_a_pair_in_full(store: Path) -> None:
@@ -147,34 +152,34 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_table_gives_the_verdicts_that_the_column_gives(store: Path, unnamed: Path, table: Path) -> None:
+def test_the_table_gives_the_verdicts_that_the_column_gives(told: pa.Table, unnamed: Path, table: Path) -> None:
     said: list[str] = []
-    told = links(unnamed, NOW, files=Files((table,), say=said.append))
-    assert told.equals(links(store, NOW))
-    assert not told.equals(links(unnamed, NOW))
+    assert links(unnamed, NOW, files=Files((table,), say=said.append)).equals(told)
+    assert not links(unnamed, NOW).equals(told)
     (line,) = said
     assert re.fullmatch(rf"{table}: 220 networks; knows ([0-9,]+) of \1 hosts", line)
 
 
-def test_two_tables_are_asked_in_order(store: Path, unnamed: Path, table: Path, tmp_path: Path) -> None:
+def test_two_tables_are_asked_in_order(told: pa.Table, unnamed: Path, table: Path, tmp_path: Path) -> None:
     lines = table.read_text().splitlines(keepends=True)
     half, said = tmp_path / "half.txt", list[str]()
     half.write_text("".join(lines[:20]))
-    assert links(unnamed, NOW, files=Files((half, table), say=said.append)).equals(links(store, NOW))
+    assert links(unnamed, NOW, files=Files((half, table), say=said.append)).equals(told)
     assert [line.partition(":")[0] for line in said] == [str(half), str(table)]
 
 
-def test_a_false_table_counts_only_where_it_is_first(store: Path, unnamed: Path, tmp_path: Path) -> None:
+def test_a_false_table_counts_only_where_it_is_first(
+    store: Path, told: pa.Table, unnamed: Path, tmp_path: Path
+) -> None:
     false = tmp_path / "false.txt"
     false.write_text("0.0.0.0/0 64500\n")
-    expected = links(store, NOW)
-    assert links(store, NOW, files=Files((false,))).equals(expected)
+    assert links(store, NOW, files=Files((false,))).equals(told)
     misled = links(store, NOW, files=Files((false,), table_first=True))
     assert misled.equals(links(unnamed, NOW, files=Files((false,))))  # as if no observation had said anything else
-    assert not misled.equals(expected)
+    assert not misled.equals(told)
 
 
-def test_a_state_made_with_other_files_is_replayed(store: Path, table: Path, tmp_path: Path) -> None:
+def test_a_state_made_with_other_files_is_replayed(store: Path, told: pa.Table, table: Path, tmp_path: Path) -> None:
     def kept(files: Files) -> str:
         links(store, NOW, files=files)
         with Evidence.open(store) as opened:
@@ -182,16 +187,15 @@ def test_a_state_made_with_other_files_is_replayed(store: Path, table: Path, tmp
 
     prefixes = tmp_path / "prefixes.txt"
     prefixes.write_text("10.0.0.0/12\n")
-    expected = links(store, NOW)
-    told = tmp_path / "leases.txt"
-    told.write_text("".join(leases(read_world(ROOT / "worlds" / "demo.toml"), 1)))
-    every = [Files(), Files((prefixes,)), Files((prefixes,), table_first=True), Files((table,)), Files(leases=told)]
+    given = tmp_path / "leases.txt"
+    given.write_text("".join(leases(read_world(ROOT / "worlds" / "demo.toml"), 1)))
+    every = [Files(), Files((prefixes,)), Files((prefixes,), table_first=True), Files((table,)), Files(leases=given)]
     assert len({kept(files) for files in every}) == len(every)
     copy = tmp_path / "copy.txt"
-    copy.write_bytes(told.read_bytes())
-    before = kept(Files(leases=told))
+    copy.write_bytes(given.read_bytes())
+    before = kept(Files(leases=given))
     assert kept(Files(leases=copy)) == before  # what counts is what a file says
-    assert links(store, NOW).equals(expected)
+    assert links(store, NOW).equals(told)
 
 
 def test_a_pair_in_full_by_files(store: Path, table: Path) -> None:

@@ -1,5 +1,6 @@
 """What was decided is decided again, run by run, over the evidence as it stood; what differs is told, and mended."""
 
+import shutil
 import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,10 +26,11 @@ def spam(folder: Path, name: str, peer: str, at: datetime, *lines: str) -> str:
     return str(path)
 
 
-@pytest.fixture
-def lived(tmp_path: Path, undisturbed: Undisturbed) -> Path:
+@pytest.fixture(scope="module")
+def whole_life(tmp_path_factory: pytest.TempPathFactory, undisturbed: Undisturbed) -> Path:
     """A store that was decided in many runs, in which terms ended, own servers were told and clients corrected."""
-    store = tmp_path / "store"
+    folder = tmp_path_factory.mktemp("lived")
+    store = folder / "store"
     with Evidence.open(undisturbed.data_dir) as whole:
         learned = sorted(whole.observations(columns=["learned_at"])["learned_at"].to_pylist())
     paths = undisturbed.paths
@@ -39,7 +41,7 @@ def lived(tmp_path: Path, undisturbed: Undisturbed) -> Path:
             deciding.expire(at + timedelta(hours=1))
     ingested(store, paths[4:], labels=undisturbed.labels, now=learned[-9])
     relayed = [
-        spam(tmp_path / "relayed", f"m{n}", f"62.1.2.{n}", LATER, received("24.1.2.3", LATER + timedelta(hours=n)))
+        spam(folder / "relayed", f"m{n}", f"62.1.2.{n}", LATER, received("24.1.2.3", LATER + timedelta(hours=n)))
         for n in range(1, 8)
     ]
     ingested(store, relayed, now=LATER + timedelta(days=1))
@@ -49,6 +51,12 @@ def lived(tmp_path: Path, undisturbed: Undisturbed) -> Path:
     with Evidence.open(store) as evidence:
         assert evidence.counts().superseded > 0
     return store
+
+
+@pytest.fixture
+def lived(tmp_path: Path, whole_life: Path) -> Path:
+    """A copy of that store."""
+    return shutil.copytree(whole_life, tmp_path / "store")
 
 
 def test_every_event_is_made_again(lived: Path) -> None:
