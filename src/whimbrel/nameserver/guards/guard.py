@@ -11,17 +11,18 @@ TCP proves an address by itself, so it is not limited, only counted.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from whimbrel.errors import ConfigError
 from whimbrel.nameserver.answer import answer
 from whimbrel.nameserver.guards import cookies, subscription
-from whimbrel.nameserver.guards.access import Access, access_list, access_of, networks
+from whimbrel.nameserver.guards.access import Access, Network, access_list, access_of, networks
 from whimbrel.nameserver.guards.client import Client
 from whimbrel.nameserver.guards.cookies import Cookie
 from whimbrel.nameserver.guards.counts import Count, Counts, count_answer, fade, note
+from whimbrel.nameserver.guards.known import read_known
 from whimbrel.nameserver.guards.limits import Kind, Verdict, judge, limits_of
 from whimbrel.nameserver.guards.quota import Failure, Quotas, begin_day, quotas_of, read_quotas
 from whimbrel.nameserver.guards.settings import GuardSettings
@@ -59,6 +60,10 @@ class Guard:
         if settings.cookie_secrets is not None:
             self._is_new(settings.cookie_secrets)
             self.secrets = cookies.read_secrets(settings.cookie_secrets)
+        self.known: Sequence[Network] = ()  # those answered first, the most important first
+        if settings.known is not None:
+            self._is_new(settings.known)
+            self.known = read_known(settings.known)
 
     def respond(
         self, packet: bytes, client: Client, snapshot: Snapshot, now: float, now_ms: int, *, tcp: bool
@@ -145,6 +150,7 @@ class Guard:
         """Read files again that have changed, begin a new day, let the sketches fade."""
         self._reread(self._settings.subscribers, self._take_quotas)
         self._reread(self._settings.cookie_secrets, self._take_secrets)
+        self._reread(self._settings.known, self._take_known)
         begin_day(self.quotas, int(now) // subscription.SECONDS_A_DAY)
         last, self._tended = self._tended, int(now)
         if not last:
@@ -161,6 +167,9 @@ class Guard:
 
     def _take_secrets(self, path: Path) -> None:
         self.secrets = cookies.read_secrets(path)
+
+    def _take_known(self, path: Path) -> None:
+        self.known = read_known(path)
 
     def _reread(self, path: Path | None, take: Callable[[Path], None]) -> None:
         if path is None or not self._is_new(path):

@@ -22,3 +22,4 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):
     public: tuple[str, ...] = ()
     subscribers: Path | None = None
     cookie_secrets: Path | None = None
+    known: Path | None = None  # networks that are answered first
