@@ -49,6 +49,7 @@ def test_every_setting_reaches_the_guards() -> None:
         subscribers="/a b",
         cookie_secrets="/c",
         known="/d",
+        learned="/e",
     )
     assert parsed(*guard_arguments(serve)) == GuardSettings(
         rate=7,
@@ -60,6 +61,7 @@ def test_every_setting_reaches_the_guards() -> None:
         subscribers=Path("/a b"),
         cookie_secrets=Path("/c"),
         known=Path("/d"),
+        learned=Path("/e"),
     )
 
 

@@ -61,7 +61,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def beside(self) -> int:
         """How many UDP sockets an endpoint has beside its first one, once all threads answer."""
-        return max(self.workers, 1) * (1 if self.guards.known is None else 2) - 1
+        return max(self.workers, 1) * (2 if self.guards.knows else 1) - 1
 
 
 class _Responder:
@@ -111,11 +111,12 @@ class _Responder:
         """Look after the guard until cancelled."""
         while True:
             await asyncio.sleep(_TEND_SECONDS)
+            for group in self.groups:
+                group.count_overflows(self._guard.counts)
             self._guard.tend(self._clock())
             if self.workers is not None:
                 self.workers.refresh()  # what was read again, and a clock that was set
             for group in self.groups:
-                group.count_overflows(self._guard.counts)
                 if self._steered is not self._guard.known:
                     group.steer(self._guard.known)
             self._steered = self._guard.known
@@ -210,7 +211,8 @@ async def serve(
     responder = _Responder(current, clock, guard, transfers)
     sockets = bind(settings.listen) if sockets is None else sockets
     async with AsyncExitStack() as stack:
-        known = None if settings.guards.known is None else guard.known
+        stack.callback(guard.save)
+        known = guard.known if settings.guards.knows else None
         responder.groups = groups = [Group(pair, known) for pair in sockets]
         transports = await _start(stack, sockets, groups, responder)
         workers = Workers(current, guard, partial(responder.respond, tcp=False), clock)

@@ -1,7 +1,7 @@
 """Known networks: those whose queries are answered first when more come than can be answered.
 
 The operator names them, one a line, the most important first: the kernel's program holds some two thousand IPv4
-networks, some seven hundred of IPv6 (`steering.py`), and leaves the last ones out.
+networks, some eight hundred of IPv6 (`steering.py`), and leaves the last ones out.
 """
 
 from pathlib import Path
