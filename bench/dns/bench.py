@@ -131,9 +131,9 @@ def _say(text: str) -> None:
 
 
 def build() -> None:
-    """Compile the echo and the load."""
+    """Compile the echo and the loads."""
     PROGRAMS.mkdir(parents=True, exist_ok=True)
-    for name in ("echo", "load"):
+    for name in ("echo", "load", "flood"):
         source = Path(__file__).with_name(f"{name}.c")
         subprocess.run(["gcc", "-O2", "-Wall", "-o", str(PROGRAMS / name), str(source)], check=True)
 

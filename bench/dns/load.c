@@ -10,56 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-enum { BATCH = 64, WINDOW = 1024, PACKET = 320, MOST = 1 << 17, REPLY = 1500, BUCKETS = 4000 };
+#include "queries.h"
 
-static unsigned char packets[MOST][PACKET];
-static int sizes[MOST];
+enum { BATCH = 64, WINDOW = 1024, REPLY = 1500, BUCKETS = 4000 };
+
 static unsigned char replies[BATCH][REPLY];
 static struct iovec out_pieces[BATCH], in_pieces[BATCH];
 static struct mmsghdr out[BATCH], in[BATCH];
 static uint64_t sent_at[65536], by_rcode[16], answers_by_rcode[16];
 static uint64_t histogram[BUCKETS]; // microseconds / 5: up to 20 ms, then the last
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-static int put_name(unsigned char *at, const char *name) {
-    int used = 0;
-    while (*name) {
-        const char *dot = strchr(name, '.');
-        int size = dot ? dot - name : (int)strlen(name);
-        at[used++] = size;
-        memcpy(at + used, name, size);
-        used += size;
-        name += size + (dot != NULL);
-    }
-    return used;
-}
-
-static int read_queries(const char *path, const char *zone) {
-    FILE *file = fopen(path, "r");
-    char line[256];
-    int count = 0;
-    if (!file) return 0;
-    while (count < MOST && fgets(line, sizeof line, file)) {
-        static const unsigned char head[12] = {0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1};
-        static const unsigned char tail[] = {0, 0, 1, 0, 1, 0, 0, 41, 4, 208, 0, 0, 128, 0, 0, 0};
-        unsigned char *at = packets[count];
-        line[strcspn(line, "\n")] = 0;
-        memcpy(at, head, 12);
-        int used = 12 + put_name(at + 12, line);
-        used += put_name(at + used, zone);
-        memcpy(at + used, tail, sizeof tail);
-        sizes[count++] = used + sizeof tail;
-    }
-    fclose(file);
-    return count;
-}
 
 static void count_replies(int got, uint64_t at) {
     for (int i = 0; i < got; i++) {

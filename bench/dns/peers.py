@@ -139,7 +139,9 @@ def _rbldnsd(made: MadeList, _: Path, port: int, *, shuffled: bool = False) -> l
     kind, text = "ip4set" if made.family == 4 else "ip6tset", made.shuffled_text if shuffled else made.sorted_text
     made.folder.chmod(0o755)  # rbldnsd does not stay root
     text.chmod(0o644)
-    return [program("rbldnsd"), "-n", "-a", "-c", "0", "-b", f"127.0.0.1/{port}", f"{ZONE}:{kind}:{text}"]
+    # Installed, the package has a user of its own; unpacked it has none.
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    return [program("rbldnsd"), "-n", "-a", "-c", "0", *user, "-b", f"127.0.0.1/{port}", f"{ZONE}:{kind}:{text}"]
 
 
 def _knot(made: MadeList, folder: Path, port: int) -> list[str]:

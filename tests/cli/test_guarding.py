@@ -48,6 +48,8 @@ def test_every_setting_reaches_the_guards() -> None:
         public=("8.8.8.8",),
         subscribers="/a b",
         cookie_secrets="/c",
+        known="/d",
+        learned="/e",
     )
     assert parsed(*guard_arguments(serve)) == GuardSettings(
         rate=7,
@@ -58,6 +60,8 @@ def test_every_setting_reaches_the_guards() -> None:
         public=("8.8.8.8",),
         subscribers=Path("/a b"),
         cookie_secrets=Path("/c"),
+        known=Path("/d"),
+        learned=Path("/e"),
     )
 
 

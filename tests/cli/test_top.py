@@ -87,7 +87,7 @@ def test_what_a_server_did_is_shown(tmp_path: Path, snapshot: Path) -> None:
         text = run("top", "--once", "--every", "0.1", data=tmp_path).out
     assert told["codes"] == {"127.0.0.4": 4, "127.255.255.255": 1}
     assert told["rcodes"] == {"NOERROR": 5, "NXDOMAIN": 1}
-    assert told["dropped"] == {"unanswerable": 0, "limited": 5, "unsent": 0}
+    assert told["dropped"] == {"unanswerable": 0, "limited": 5, "unsent": 0, "overflow": 0, "overflow_known": 0}
     assert told["subscribers"] == {"acme": {"used": 3, "limit": 2}}
     assert list(told["clients"]) == list(told["limited"]) == ["127.0.0.0/24"]
     assert 0 < told["p50_seconds"] <= told["p999_seconds"]

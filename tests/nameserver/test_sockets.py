@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,29 @@ def test_further_sockets_share_the_address_and_each_query_reaches_one(host: str)
     finally:
         for each in (*shared, bound.tcp):
             each.close()
+
+
+def test_sockets_beside_get_nothing_until_told() -> None:
+    (bound,) = bind([Endpoint("127.0.0.1", 0)], beside=2)
+    try:
+        assert len(bound.beside) == (2 if sys.platform.startswith("linux") else 0)
+        for _ in range(40):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.sendto(b"x", bound.udp.getsockname())
+        for _ in range(40):
+            bound.udp.recv(10)
+        for each in bound.beside:
+            with pytest.raises(BlockingIOError):
+                each.recv(10)
+    finally:
+        for each in (bound.udp, bound.tcp, *bound.beside):
+            each.close()
+
+
+def test_a_socket_that_shares_with_nobody_is_left_alone() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
+        first.bind(("127.0.0.1", 0))
+        before = len(list(Path("/dev/fd").iterdir()))
+        with pytest.raises(OSError, match="in use"):
+            more_sockets(first, 2)
+        assert len(list(Path("/dev/fd").iterdir())) == before

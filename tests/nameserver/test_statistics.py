@@ -37,7 +37,8 @@ def counters(tmp_path: Path) -> Counters:
 def test_all_that_is_counted_is_told(counters: Counters) -> None:
     told = gathered(counters, 5.0)
     assert told.queries == {"udp": 1, "tcp": 2}
-    assert told.dropped == {"unanswerable": 3, "limited": 4, "unsent": 9}
+    assert told.dropped == {"unanswerable": 3, "limited": 4, "unsent": 9, "overflow": 12, "overflow_known": 13}
+    assert told.known == 11
     assert (told.slipped, told.denied, told.cookies) == (5, 6, {"proved": 7, "unproved": 8})
     assert told.rcodes == {"NOERROR": 5, "NXDOMAIN": 6, "RCODE11": 8, "BADCOOKIE": 7}
     assert told.codes == {"127.0.0.4": 9, "127.255.255.254": 1}

@@ -1,10 +1,15 @@
 """Threads take over from the event loop, answer as the reference does, and take up every change."""
 
 import asyncio
+import contextlib
+import socket
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dns.asyncquery
 import dns.exception
@@ -12,11 +17,12 @@ import dns.message
 import dns.rcode
 import pytest
 from tests.nameserver.conftest import MakeData, MakeListing
-from tests.nameserver.test_server import serving, tcp, udp
+from tests.nameserver.test_server import PATIENCE_SECONDS, serving, tcp, udp
 
 from whimbrel.model.listing import Code
-from whimbrel.nameserver import Counters, GuardSettings
+from whimbrel.nameserver import Counters, Endpoint, GuardSettings
 from whimbrel.nameserver.guards.counts import Count
+from whimbrel.nameserver.guards.guard import Guard
 from whimbrel.nameserver.workers import Workers
 from whimbrel.publishing import write_overlay, write_snapshot
 
@@ -163,3 +169,107 @@ def test_a_thread_that_dies_ends_the_server(path: Path, now: float, monkeypatch:
 
     with pytest.raises(Exception, match="a thread that answers queries has ended"):
         asyncio.run(ask())
+
+
+FLOOD = 4000
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Path:
+    place = tmp_path / "known"
+    place.write_text("127.3.0.0/16\n")
+    return place
+
+
+def asked_from(source: str, endpoint: Endpoint, count: int, type_: str = "A") -> socket.socket:
+    """Send queries with numbers from 0, and return the socket to which the answers come."""
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.bind((source, 0))
+    client.settimeout(PATIENCE_SECONDS)
+    client.connect(endpoint)
+    query = dns.message.make_query("1.2.0.192.bl.example.", type_, id=0).to_wire()
+    for number in range(count):
+        client.send(number.to_bytes(2, "big") + query[2:])
+    return client
+
+
+def answered(client: socket.socket, count: int) -> set[int]:
+    """Return the numbers of so many answers, or of those that come."""
+    found: set[int] = set()
+    with client, contextlib.suppress(TimeoutError):
+        while len(found) < count:
+            found.add(int.from_bytes(client.recv(600)[:2], "big"))
+    return found
+
+
+@asynccontextmanager
+async def knowing(known: Path, path: Path, now: float, counters: Counters, workers: int) -> AsyncIterator[Endpoint]:
+    """Run a server that knows networks, on one endpoint."""
+    settings: dict[str, Any] = {"guards": GuardSettings(known=known), "listen": (Endpoint("127.0.0.1", 0),)}
+    async with serving(path, now, counters, workers=workers, **settings) as (endpoint,):
+        await taken_over(counters, workers)
+        yield endpoint
+
+
+@contextmanager
+def held_up(guard: Guard, endpoint: Endpoint, workers: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep all threads from work: each has a text to answer, which takes until the block ends."""
+    respond, enough, held = guard.respond, threading.Event(), threading.Semaphore(0)
+
+    def slow(*given: Any, **named: Any) -> bytes | None:
+        held.release()
+        enough.wait(PATIENCE_SECONDS)
+        return respond(*given, **named)
+
+    monkeypatch.setattr(guard, "respond", slow)
+    for _ in range(workers):
+        while not held.acquire(timeout=0.1):
+            asked_from("127.4.0.1", endpoint, 1, "TXT").close()
+    yield
+    monkeypatch.setattr(guard, "respond", respond)
+    enough.set()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="SO_ATTACH_REUSEPORT_CBPF is Linux's")
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_known_networks_get_all_answers_though_strangers_filled_their_socket(
+    path: Path, now: float, known: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whimbrel.nameserver.sockets._RECEIVE_BUFFER_BYTES", 256 * 1024)
+    counters = Counters()
+
+    async def ask() -> None:
+        async with knowing(known, path, now, counters, workers) as endpoint:
+            assert counters.guard is not None
+            with held_up(counters.guard, endpoint, workers, monkeypatch):  # the reference waits for us anyway
+                flood = asked_from("127.4.0.9", endpoint, FLOOD)
+                client = asked_from("127.3.255.1", endpoint, 200)
+            assert await asyncio.to_thread(answered, client, 200) == set(range(200))
+            flood.close()
+            await asyncio.sleep(1.1)  # what was dropped is looked at each second
+
+    asyncio.run(ask())
+    totals = counters.counts.totals
+    assert totals[Count.KNOWN] == 200
+    assert totals[Count.OVERFLOW_KNOWN] == 0
+    assert 0 < totals[Count.OVERFLOW] < FLOOD
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_of_known_networks_that_changes_is_steered_anew(
+    path: Path, now: float, known: Path, workers: int
+) -> None:
+    counters = Counters()
+
+    async def ask() -> None:
+        async with knowing(known, path, now, counters, workers) as endpoint:
+            await asyncio.to_thread(known.write_text, "127.4.0.0/16\n")
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not counters.counts.totals[Count.KNOWN]:
+                    assert await asyncio.to_thread(answered, asked_from("127.4.0.9", endpoint, 1), 1) == {0}
+                    await asyncio.sleep(0.1)
+            before = counters.counts.totals[Count.KNOWN]
+            assert await asyncio.to_thread(answered, asked_from("127.3.0.9", endpoint, 1), 1) == {0}
+            assert counters.counts.totals[Count.KNOWN] == before
+
+    asyncio.run(ask())

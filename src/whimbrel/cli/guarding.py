@@ -32,6 +32,8 @@ def guard_options(function: Callable[..., None]) -> Callable[..., None]:
         public: tuple[str, ...],
         subscribers: Path | None,
         cookie_secrets: Path | None,
+        known: Path | None,
+        learned: Path | None,
         **others: Any,  # noqa: ANN401
     ) -> None:
         guards = GuardSettings(
@@ -43,6 +45,8 @@ def guard_options(function: Callable[..., None]) -> Callable[..., None]:
             public=public,
             subscribers=subscribers,
             cookie_secrets=cookie_secrets,
+            known=known,
+            learned=learned,
         )
         function(*positional, guards=guards, **others)
 
@@ -80,6 +84,8 @@ def _options() -> list[Callable[[_Function], _Function]]:
         networks("--public", "Public resolvers, which get an error unless the name has a key"),
         click.option("--subscribers", type=file, help="Keys and quotas: lines NAME KEY QUERIES-A-DAY; mode 0600."),
         click.option("--cookie-secrets", type=file, help="Secrets that servers share: lines ID HEX; mode 0600."),
+        click.option("--known", type=file, help="Networks that are answered first under a flood, one a line."),
+        click.option("--learned", type=file, help="Know networks that ask steadily, too; they are kept here."),
     ]
 
 
@@ -89,6 +95,7 @@ def guard_arguments(serve: "Serve") -> Sequence[str]:
     listed = (("exempt", serve.exempt or (_NOBODY,)), ("allow", serve.allow), ("deny", serve.deny))
     for name, values in (*listed, ("public", serve.public)):
         arguments += [word for value in values for word in (f"--{name}", value)]
-    for name, path in (("subscribers", serve.subscribers), ("cookie-secrets", serve.cookie_secrets)):
+    files = (("subscribers", serve.subscribers), ("cookie-secrets", serve.cookie_secrets))
+    for name, path in (*files, ("known", serve.known), ("learned", serve.learned)):
         arguments += [f"--{name}", path] if path else []
     return arguments

@@ -124,7 +124,7 @@ def command(
     if sockets is not None:
         settings = msgspec.structs.replace(settings, listen=tuple(each.endpoint for each in sockets))
     if user is not None:
-        sockets = sockets or bind(settings.listen)
+        sockets = sockets or bind(settings.listen, settings.beside)
         become(user)
     _check_demo(settings)
     if os.geteuid() == 0 and strangers(settings.listen):

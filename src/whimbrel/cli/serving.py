@@ -181,7 +181,12 @@ def _tell_statistics(serving: Serving, counters: Counters) -> bool:
 
 def _counted(told: Statistics) -> dict[str, float]:
     """Return what the control process adds up: counts since the start, by kind and, behind a blank, what of it."""
-    counts: dict[str, float] = {"slipped": told.slipped, "denied": told.denied, "seconds": told.seconds}
+    counts: dict[str, float] = {
+        "known": told.known,
+        "slipped": told.slipped,
+        "denied": told.denied,
+        "seconds": told.seconds,
+    }
     labelled: dict[str, dict[str, int]] = {
         "queries": told.queries,
         "rcode": told.rcodes,

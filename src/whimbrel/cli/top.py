@@ -87,6 +87,7 @@ def summary(now: Statistics, before: Statistics) -> dict[str, Any]:
         "is_silent": time.time() - now.at > _SILENT_SECONDS,
         "queries_per_second": round(rate, 1),
         "queries": now.queries,
+        "known": now.known,
         "rcodes": now.rcodes,
         "codes": now.codes,
         "dropped": now.dropped,
@@ -139,7 +140,7 @@ def _screen(told: dict[str, Any]) -> "RenderableType":
 
 def _head(told: dict[str, Any]) -> list[str]:
     silent = ": SILENT SINCE THEN" if told["is_silent"] else ""
-    queries = f"{told['queries']['udp']:,} UDP, {told['queries']['tcp']:,} TCP"
+    queries = f"{told['queries']['udp']:,} UDP, {told['queries']['tcp']:,} TCP, {told['known']:,} of known networks"
     times = ", ".join(
         f"{name} {_time(told[key])}" for name, key in zip(("half", "99 %", "99.9 %"), _SHARES, strict=True)
     )

@@ -5,8 +5,8 @@ other zones, dynamic updates, and any judgement of its own; what is listed was d
 
 Read `answer.py` first (the whole behaviour, a pure function of packet, snapshot and time), then `names.py` (what a name
 means), `current.py` (taking up a new snapshot), `guards/` (who may ask, and how much), `server.py` (the event
-loop around it), and then `fast/` (the same answers, compiled) with `workers.py` (its threads).  `transfer/` gives
-copies of the zone away.
+loop around it), and then `fast/` (the same answers, compiled) with `workers.py` (its threads).  `group.py` and
+`steering.py` keep known networks apart from strangers.  `transfer/` gives copies of the zone away.
 """
 
 from whimbrel.model.endpoint import Endpoint

@@ -21,11 +21,12 @@ from whimbrel.model.endpoint import Endpoint
 from whimbrel.model.transfer import TransferSettings
 from whimbrel.nameserver.counters import Counters
 from whimbrel.nameserver.current import CurrentSnapshot
+from whimbrel.nameserver.group import Group
 from whimbrel.nameserver.guards.client import client_at
 from whimbrel.nameserver.guards.counts import Count, time_place
 from whimbrel.nameserver.guards.guard import Guard
 from whimbrel.nameserver.guards.settings import GuardSettings
-from whimbrel.nameserver.sockets import MAX_TCP_CONNECTIONS, Bound, bind, more_sockets
+from whimbrel.nameserver.sockets import MAX_TCP_CONNECTIONS, Bound, bind
 from whimbrel.nameserver.workers import Workers
 from whimbrel.wire.snapshot import PublicKey
 
@@ -57,6 +58,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 0
     transfers: TransferSettings | None = None
 
+    @property
+    def beside(self) -> int:
+        """How many UDP sockets an endpoint has beside its first one, once all threads answer."""
+        return max(self.workers, 1) * (2 if self.guards.knows else 1) - 1
+
 
 class _Responder:
     """Answers packets from the snapshot in force, under guard; `transfers` has the first say, where there are any."""
@@ -73,6 +79,8 @@ class _Responder:
         self._guard = guard
         self._transfers = transfers
         self.workers: Workers | None = None
+        self.groups: Sequence[Group] = ()
+        self._steered = guard.known
 
     def respond(self, packet: bytes, client: str, *, tcp: bool) -> Iterable[bytes]:
         """Return what is sent in answer to a packet: one message, of a transfer many, or none."""
@@ -96,21 +104,28 @@ class _Responder:
             self._guard.counts.totals[Count.NANOSECONDS] += took
         return response
 
-    def unsent(self) -> None:
-        self._guard.counts.totals[Count.UNSENT] += 1
+    def count(self, what: Count) -> None:
+        self._guard.counts.totals[what] += 1
 
     async def tend(self) -> None:
         """Look after the guard until cancelled."""
         while True:
             await asyncio.sleep(_TEND_SECONDS)
+            for group in self.groups:
+                group.count_overflows(self._guard.counts)
             self._guard.tend(self._clock())
             if self.workers is not None:
                 self.workers.refresh()  # what was read again, and a clock that was set
+            for group in self.groups:
+                if self._steered is not self._guard.known:
+                    group.steer(self._guard.known)
+            self._steered = self._guard.known
 
 
 class _Udp(asyncio.DatagramProtocol):
-    def __init__(self, responder: _Responder) -> None:
+    def __init__(self, responder: _Responder, *, is_known: bool) -> None:
         self._responder = responder
+        self._is_known = is_known
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -122,9 +137,11 @@ class _Udp(asyncio.DatagramProtocol):
         transport = self._transport
         if transport is None or not addr[1]:
             return
+        if self._is_known:
+            self._responder.count(Count.KNOWN)
         # Every loop's transport has this method; the abstract class lists it for streams alone.
         if transport.get_write_buffer_size() > _UNSENT_BYTES:  # type: ignore[attr-defined]
-            self._responder.unsent()
+            self._responder.count(Count.UNSENT)
             return
         for response in self._responder.respond(data, addr[0], tcp=False):
             transport.sendto(response, addr)
@@ -194,19 +211,22 @@ async def serve(
     responder = _Responder(current, clock, guard, transfers)
     sockets = bind(settings.listen) if sockets is None else sockets
     async with AsyncExitStack() as stack:
-        endpoints, transports = await _start(stack, sockets, responder)
+        stack.callback(guard.save)
+        known = guard.known if settings.guards.knows else None
+        responder.groups = groups = [Group(pair, known) for pair in sockets]
+        transports = await _start(stack, sockets, groups, responder)
         workers = Workers(current, guard, partial(responder.respond, tcp=False), clock)
         responder.workers = workers
         stack.push_async_callback(workers.end)
         if settings.workers:
             compiling = asyncio.create_task(
-                _take_over(stack, workers, sockets, transports, count=settings.workers, counters=counters)
+                _take_over(workers, groups, transports, guard, count=settings.workers, counters=counters)
             )
             stack.push_async_callback(_cancelled, compiling)
         followers = [asyncio.create_task(current.follow()), asyncio.create_task(responder.tend())]
         if transfers is not None:
             followers.append(asyncio.create_task(transfers.run()))
-        ready(endpoints)
+        ready(tuple(pair.endpoint for pair in sockets))
         stopped = asyncio.create_task(stop.wait())
         failed = asyncio.create_task(workers.failed.wait())
         for task in (*followers, stopped, failed):
@@ -235,10 +255,10 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 
 
 async def _take_over(
-    stack: AsyncExitStack,
     workers: Workers,
-    sockets: Sequence[Bound],
+    groups: Sequence[Group],
     transports: Sequence[asyncio.DatagramTransport],
+    guard: Guard,
     *,
     count: int,
     counters: Counters,
@@ -246,31 +266,34 @@ async def _take_over(
     """Let threads answer over UDP as soon as the answer is compiled; the event loop goes on with TCP alone."""
     if not await workers.compile():
         return
-    taken = [pair.udp for pair in sockets]
-    for pair in sockets:  # only now: from its first moment a socket gets its share of the queries
-        more = more_sockets(pair.udp, count - 1)
-        taken += more
-        for each in more:
-            stack.callback(each.close)
-    workers.start(taken)
-    counters.threads = len(taken)
+    for group in groups:  # only now: from its first moment a socket gets its share of the queries
+        group.widen(count, guard.known)
+    pairs = [pair for group in groups for pair in group.pairs]
+    workers.start(pairs)
+    counters.threads = len(pairs)
     for transport in transports:
         transport.close()
 
 
 async def _start(
-    stack: AsyncExitStack, sockets: Sequence[Bound], responder: _Responder
-) -> tuple[tuple[Endpoint, ...], list[asyncio.DatagramTransport]]:
+    stack: AsyncExitStack, sockets: Sequence[Bound], groups: Sequence[Group], responder: _Responder
+) -> list[asyncio.DatagramTransport]:
+    """Answer in the event loop, which takes one datagram of each socket by turns: so no class waits for the other."""
     loop = asyncio.get_running_loop()
     transports: list[asyncio.DatagramTransport] = []
     conversations = _Tcp(responder)
     stack.push_async_callback(conversations.end)  # runs last: when nobody new can come in
-    for pair in sockets:
-        # A descriptor of its own: it is closed when threads take over, and the socket stays.
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(responder), sock=pair.udp.dup())
-        transports.append(transport)
-        stack.callback(pair.udp.close)
-        stack.callback(transport.close)
-        server = await asyncio.start_server(conversations, sock=pair.tcp)
+    for bound, group in zip(sockets, groups, strict=True):
+        stack.callback(group.close)
+        for pair in group.pairs:
+            for each in (pair.strangers, pair.known):
+                if each is None:
+                    continue
+                protocol = partial(_Udp, responder, is_known=each is pair.known)
+                # A descriptor of its own: it is closed when threads take over, and the socket stays.
+                transport, _ = await loop.create_datagram_endpoint(protocol, sock=each.dup())
+                transports.append(transport)
+                stack.callback(transport.close)
+        server = await asyncio.start_server(conversations, sock=bound.tcp)
         stack.callback(server.close)
-    return tuple(pair.endpoint for pair in sockets), transports
+    return transports

@@ -37,6 +37,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     serial: int | None
     queries: dict[str, int]  # by transport
+    known: int  # packets that came from known networks
     rcodes: dict[str, int]  # answers by return code
     codes: dict[str, int]  # addresses sent
     dropped: dict[str, int]  # queries without an answer, by reason
@@ -59,12 +60,15 @@ def gathered(counters: Counters, at: float) -> Statistics:
         pid=os.getpid(),
         serial=None if counters.current is None else counters.current.snapshot.serial,
         queries={"udp": totals[Count.UDP], "tcp": totals[Count.TCP]},
+        known=totals[Count.KNOWN],
         rcodes={_rcode_name(place): count for place, count in _counted(counts.rcodes)},
         codes={code_text(place): count for place, count in _counted(counts.codes)},
         dropped={
             "unanswerable": totals[Count.UNANSWERED],
             "limited": totals[Count.LIMITED],
             "unsent": totals[Count.UNSENT],
+            "overflow": totals[Count.OVERFLOW],
+            "overflow_known": totals[Count.OVERFLOW_KNOWN],
         },
         slipped=totals[Count.SLIPPED],
         denied=totals[Count.DENIED],

@@ -1,4 +1,4 @@
-"""Threads that answer UDP with the compiled answer, a socket and a thread for each, once it is compiled.
+"""Threads that answer UDP with the compiled answer, a thread for each pair of sockets, once it is compiled.
 
 Until then, and where it cannot be, the event loop and the reference answer; what the compiled answer hands on is
 answered here by the reference.  Threads, not processes: the loop holds no lock of Python's, so one copy of the list
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from whimbrel.nameserver.current import CurrentSnapshot
+from whimbrel.nameserver.group import Pair
 from whimbrel.nameserver.guards.counts import Count
 from whimbrel.nameserver.guards.guard import Guard
 from whimbrel.wire.snapshot import Snapshot
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 # How a packet that was handed on is answered: the packet, the host that sent it.
 Respond = Callable[[bytes, str], Iterable[bytes]]
-
-_NO_SOCKET = -1
 
 _log = logging.getLogger(__name__)
 
@@ -68,15 +67,17 @@ class Workers:
             return False
         return True
 
-    def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Answer on sockets, a thread for each; the answer is compiled."""
-        from whimbrel.nameserver.fast.loop import Loop  # noqa: PLC0415
+    def start(self, pairs: Sequence[Pair]) -> None:
+        """Answer on pairs of sockets, a thread for each pair; the answer is compiled."""
+        from whimbrel.nameserver.fast.loop import NO_SOCKET, Loop  # noqa: PLC0415
 
-        self._loops = [Loop(each.fileno()) for each in sockets]
+        self._loops = [
+            Loop(pair.strangers.fileno(), NO_SOCKET if pair.known is None else pair.known.fileno()) for pair in pairs
+        ]
         self._current.on_swap(self.prepared, self.swapped)
         self.swapped(self._current.snapshot)
-        for loop, each in zip(self._loops, sockets, strict=True):
-            thread = threading.Thread(target=self._work, args=(loop, each), daemon=True, name="answers")
+        for loop, pair in zip(self._loops, pairs, strict=True):
+            thread = threading.Thread(target=self._work, args=(loop, pair.strangers), daemon=True, name="answers")
             thread.start()
             self._threads.append(thread)
 
@@ -115,11 +116,11 @@ class Workers:
     def _compile(self) -> None:
         """Compile by running a loop, of no socket, that returns at once."""
         from whimbrel.nameserver.fast.guarded import guards_of  # noqa: PLC0415
-        from whimbrel.nameserver.fast.loop import RETURN, Loop  # noqa: PLC0415
+        from whimbrel.nameserver.fast.loop import NO_SOCKET, RETURN, Loop  # noqa: PLC0415
 
         began = time.monotonic()
         self.prepared(self._current.snapshot)
-        loop = Loop(_NO_SOCKET)
+        loop = Loop(NO_SOCKET)
         loop.control[RETURN] = 1
         assert self._next is not None
         loop.run(self._next.lists, guards_of(self._guard, loop.cookie))

@@ -1,9 +1,10 @@
 """The packet loop over a real socket: answers under guard as the reference gives them, the rest handed on."""
 
+import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dns.edns
@@ -15,7 +16,16 @@ import pytest
 from whimbrel.nameserver import answer
 from whimbrel.nameserver.counters import Counters
 from whimbrel.nameserver.fast.guarded import guards_of
-from whimbrel.nameserver.fast.loop import CLOCK_AHEAD_NANOSECONDS, EXPIRES, RETURN, Loop
+from whimbrel.nameserver.fast.loop import (
+    BATCH,
+    CLOCK_AHEAD_NANOSECONDS,
+    EXPIRES,
+    IN_A_ROW,
+    MOST_HANDED_ON,
+    MOST_IN_A_ROW,
+    RETURN,
+    Loop,
+)
 from whimbrel.nameserver.fast.tables import lists_of
 from whimbrel.nameserver.guards.client import client_at
 from whimbrel.nameserver.guards.counts import Count
@@ -148,3 +158,63 @@ def test_the_denied_and_an_expired_list_are_the_references_business(world: Snaps
     with running(world, world.expires + 1.0, GuardSettings()) as told:
         assert told.ask(asked) is None
         assert told.handed_on == [asked]
+
+
+@contextmanager
+def two_sockets(world: Snapshot, at: float) -> Iterator[tuple[Loop, Guard, Callable[[], int], list[socket.socket]]]:
+    """A loop over a socket of strangers and one of known networks, run once when told; and a client of each."""
+    with contextlib.ExitStack() as stack:
+        ours = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
+        clients = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
+        for each, client in zip(ours, clients, strict=True):
+            each.bind(("127.0.0.1", 0))
+            client.connect(each.getsockname())
+            client.setblocking(False)
+        # The answers come from the strangers' address: a client that is connected to another would not take them.
+        clients[1].close()
+        clients[1] = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        clients[1].bind(("127.0.0.1", 0))
+        clients[1].setblocking(False)
+        loop, guard = Loop(ours[0].fileno(), ours[1].fileno()), Guard(GuardSettings(), Counters().counts)
+        loop.control[EXPIRES] = world.expires
+        loop.control[CLOCK_AHEAD_NANOSECONDS] = int((at - time.time()) * 1e9)
+        lists, guards = lists_of(world), guards_of(guard, loop.cookie)
+        yield loop, guard, lambda: loop.run(lists, guards), [*clients, *ours]
+
+
+def test_known_networks_come_first_and_strangers_get_their_turn(world: Snapshot, at: float) -> None:
+    """A text at the end of each class's queries makes the loop return: so it shows when their turn was."""
+    asked, text = query("1.2.0.192").to_wire(), query("1.2.0.192", "TXT").to_wire()
+    with two_sockets(world, at) as (loop, guard, run, (strangers, known, _, familiar)):
+        totals = guard.counts.totals
+        for number in range(3 * BATCH):
+            strangers.send(text if number == 3 * BATCH - 1 else asked)
+            known.sendto(text if number == 3 * BATCH - 1 else asked, familiar.getsockname())
+        assert run() == 1
+        assert loop.control[IN_A_ROW] == 3
+        assert (totals[Count.KNOWN], totals[Count.UDP]) == (3 * BATCH, 3 * BATCH - 1)
+        assert run() == 1
+        assert (totals[Count.KNOWN], totals[Count.UDP]) == (3 * BATCH, 6 * BATCH - 2)
+
+
+def test_known_networks_without_end_leave_strangers_a_turn(world: Snapshot, at: float) -> None:
+    asked, text = query("1.2.0.192").to_wire(), query("1.2.0.192", "TXT").to_wire()
+    with two_sockets(world, at) as (loop, guard, run, (strangers, known, _, familiar)):
+        for in_a_row, batches in ((MOST_IN_A_ROW, 0), (MOST_IN_A_ROW - 2, 2)):
+            strangers.send(text)
+            for _ in range(4 * BATCH):
+                known.sendto(asked, familiar.getsockname())
+            guard.counts.totals[:] = 0
+            loop.control[IN_A_ROW] = in_a_row
+            assert run() == 1
+            assert guard.counts.totals[Count.KNOWN] == batches * BATCH
+
+
+def test_of_a_whole_batch_of_strangers_few_are_handed_on(world: Snapshot, at: float) -> None:
+    text = query("1.2.0.192", "TXT").to_wire()
+    with two_sockets(world, at) as (_, guard, run, (strangers, known, _, familiar)):
+        for _ in range(BATCH + 3):
+            strangers.send(text)
+            known.sendto(text, familiar.getsockname())
+        assert [run(), run(), run(), run()] == [BATCH, 3, MOST_HANDED_ON, 3]
+        assert guard.counts.totals[Count.OVERFLOW] == BATCH - MOST_HANDED_ON

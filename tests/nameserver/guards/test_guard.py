@@ -337,3 +337,49 @@ def test_clients_are_counted_by_network(asking: Callable[..., Asking]) -> None:
     for second in range(12):
         ask.guard.tend(ask.now + second)
     assert int(counts.asked.max()) == 4
+
+
+def test_known_networks_are_read_again_and_a_bad_file_changes_nothing(
+    asking: Callable[..., Asking], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "known"
+    path.write_text("192.0.2.0/24\n")
+    guard = asking(known=path).guard
+    before = guard.known
+    assert list(map(str, before)) == ["192.0.2.0/24"]
+    guard.tend(0.0)
+    assert guard.known is before
+    for text, expected in (("192.0.2.0/24\n::/64\n", ["192.0.2.0/24", "::/64"]), ("x", ["192.0.2.0/24", "::/64"])):
+        path.write_text(text)
+        os.utime(path, ns=(stamp := path.stat().st_mtime_ns + len(text), stamp))
+        guard.tend(0.0)
+        assert list(map(str, guard.known)) == expected
+    assert "stays in force" in caplog.text
+    with pytest.raises(ConfigError, match="cannot be read"):
+        asking(known=tmp_path / "none")
+
+
+def test_who_asks_for_a_day_is_known_behind_those_named_and_not_in_a_flood(
+    asking: Callable[..., Asking], tmp_path: Path
+) -> None:
+    named, learned = tmp_path / "known", tmp_path / "learned"
+    named.write_text("198.51.100.0/24\n")
+    ask = asking(known=named, learned=learned)
+
+    def pass_hours(count: int, host: str) -> None:
+        for _ in range(count):
+            ask("1.2.0.192.", host=host)
+            for second in (0, 10, 3590):
+                ask.guard.tend(ask.now + second)
+            ask.now += 3600
+
+    pass_hours(25, "192.0.2.53")
+    assert list(map(str, ask.guard.known)) == ["198.51.100.0/24", "192.0.2.0/24"]
+    for _ in range(30):
+        ask.guard.counts.totals[Count.OVERFLOW] += 1
+        ask("1.2.0.192.", host="203.0.113.1")
+        ask.guard.tend(ask.now)
+        ask.now += 3600
+    assert len(ask.guard.known) == 2
+    ask.guard.save()
+    assert list(map(str, asking(learned=learned).guard.known)) == ["192.0.2.0/24"]

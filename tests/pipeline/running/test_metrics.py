@@ -37,13 +37,22 @@ def test_what_name_servers_counted_adds_up_over_their_ends() -> None:
 
 def test_all_that_a_name_server_tells_is_given() -> None:
     metrics = Metrics()
-    told = {"slipped": 3, "denied": 4, "seconds": 0.5, "code 127.0.0.4": 5, "cookie proved": 6, "dropped unsent": 7}
+    told = {
+        "known": 9,
+        "slipped": 3,
+        "denied": 4,
+        "seconds": 0.5,
+        "code 127.0.0.4": 5,
+        "cookie proved": 6,
+        "dropped unsent": 7,
+    }
     times = {"time 0.000008192": 8, "time 0.000040960": 9, "time 2.0": 1}
     metrics.served.report(1, told | times)
     metrics.served.ended(1)
     metrics.served.report(2, {"slipped": 1, "time 0.000008192": 2})
     text = metrics.text().decode()
     for line in (
+        "whimbrel_dns_known_total 9.0",
         "whimbrel_dns_slipped_total 4.0",
         "whimbrel_dns_denied_total 4.0",
         'whimbrel_dns_hits_total{code="127.0.0.4"} 5.0',

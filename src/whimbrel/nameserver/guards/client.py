@@ -36,11 +36,16 @@ class Client(NamedTuple):
         return (self.low if self.is_ipv4 else self.high) & ~0xFF
 
 
+def prefix_network(prefix: int) -> IPv4Network | IPv6Network:
+    """Return a client's prefix as a network."""
+    if prefix >> 32 == _MAPPED:
+        return IPv4Network((prefix & 0xFFFFFFFF, IPV4_PREFIX_BITS))
+    return IPv6Network((prefix << 64, IPV6_PREFIX_BITS))
+
+
 def prefix_text(prefix: int) -> str:
     """Return a client's prefix as people write it."""
-    if prefix >> 32 == _MAPPED:
-        return str(IPv4Network((prefix & 0xFFFFFFFF, IPV4_PREFIX_BITS)))
-    return str(IPv6Network((prefix << 64, IPV6_PREFIX_BITS)))
+    return str(prefix_network(prefix))
 
 
 @lru_cache(maxsize=4096)  # the resolvers that ask now

@@ -32,6 +32,9 @@ class Count(IntEnum):
     UNPROVED = 7  # queries with a cookie, but no good one of ours
     UNSENT = 8  # queries left unanswered, for the network took no more
     NANOSECONDS = 9  # that answers took together
+    KNOWN = 10  # packets from known networks, by their own socket
+    OVERFLOW = 11  # packets that found a socket full, and that of known networks
+    OVERFLOW_KNOWN = 12
 
 
 # By the third octet's last two bits, and the last: 127.0.0.x to 127.0.3.x, and the errors 127.255.255.252 to .255.

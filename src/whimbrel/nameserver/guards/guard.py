@@ -11,17 +11,19 @@ TCP proves an address by itself, so it is not limited, only counted.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from whimbrel.errors import ConfigError
 from whimbrel.nameserver.answer import answer
 from whimbrel.nameserver.guards import cookies, subscription
-from whimbrel.nameserver.guards.access import Access, access_list, access_of, networks
+from whimbrel.nameserver.guards.access import Access, Network, access_list, access_of, networks
 from whimbrel.nameserver.guards.client import Client
 from whimbrel.nameserver.guards.cookies import Cookie
 from whimbrel.nameserver.guards.counts import Count, Counts, count_answer, fade, note
+from whimbrel.nameserver.guards.known import read_known
+from whimbrel.nameserver.guards.learned import Learned
 from whimbrel.nameserver.guards.limits import Kind, Verdict, judge, limits_of
 from whimbrel.nameserver.guards.quota import Failure, Quotas, begin_day, quotas_of, read_quotas
 from whimbrel.nameserver.guards.settings import GuardSettings
@@ -59,6 +61,13 @@ class Guard:
         if settings.cookie_secrets is not None:
             self._is_new(settings.cookie_secrets)
             self.secrets = cookies.read_secrets(settings.cookie_secrets)
+        self._named: Sequence[Network] = ()
+        if settings.known is not None:
+            self._is_new(settings.known)
+            self._named = read_known(settings.known)
+        self._learned = None if settings.learned is None else Learned(settings.learned)
+        self._lost = 0
+        self.known: Sequence[Network] = self._all_known()  # those answered first, the most important first
 
     def respond(
         self, packet: bytes, client: Client, snapshot: Snapshot, now: float, now_ms: int, *, tcp: bool
@@ -145,6 +154,7 @@ class Guard:
         """Read files again that have changed, begin a new day, let the sketches fade."""
         self._reread(self._settings.subscribers, self._take_quotas)
         self._reread(self._settings.cookie_secrets, self._take_secrets)
+        self._reread(self._settings.known, self._take_known)
         begin_day(self.quotas, int(now) // subscription.SECONDS_A_DAY)
         last, self._tended = self._tended, int(now)
         if not last:
@@ -153,6 +163,7 @@ class Guard:
             ours = [cookies.random_secret(), cookies.secret_bytes(self.secrets, 0)]
             self.secrets = cookies.secrets_of(ours)
         if last // _FADE_SECONDS != self._tended // _FADE_SECONDS:
+            self._learn(now)
             fade(self.counts.asked)
             fade(self.counts.withheld)
 
@@ -161,6 +172,30 @@ class Guard:
 
     def _take_secrets(self, path: Path) -> None:
         self.secrets = cookies.read_secrets(path)
+
+    def _take_known(self, path: Path) -> None:
+        self._named = read_known(path)
+        self.known = self._all_known()
+
+    def _all_known(self) -> Sequence[Network]:
+        return (*self._named, *(() if self._learned is None else self._learned.networks))
+
+    def _learn(self, now: float) -> None:
+        """Note who asks, where networks are learned."""
+        if self._learned is None:
+            return
+        lost = self.counts.totals.item(Count.OVERFLOW) + self.counts.totals.item(Count.OVERFLOW_KNOWN)
+        asking = self.counts.clients[self.counts.asked > 0].tolist()
+        before = self._learned.networks
+        self._learned.look(asking, now, is_flooded=lost != self._lost)
+        self._lost = lost
+        if self._learned.networks != before:
+            self.known = self._all_known()
+
+    def save(self) -> None:
+        """Keep what was learned, for the next start."""
+        if self._learned is not None:
+            self._learned.save()
 
     def _reread(self, path: Path | None, take: Callable[[Path], None]) -> None:
         if path is None or not self._is_new(path):

@@ -22,3 +22,10 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):
     public: tuple[str, ...] = ()
     subscribers: Path | None = None
     cookie_secrets: Path | None = None
+    known: Path | None = None  # networks that are answered first
+    learned: Path | None = None  # where those are kept that are learned
+
+    @property
+    def knows(self) -> bool:
+        """Whether there may be known networks."""
+        return self.known is not None or self.learned is not None

@@ -128,6 +128,12 @@ class Serve(msgspec.Struct, frozen=True, kw_only=True):
     cookie_secrets: Annotated[
         str, Meta(description="The file of secrets that servers share; empty: one of its own, changed daily.")
     ] = ""
+    known: Annotated[
+        str, Meta(description="The file of networks that are answered first under a flood; empty: none.")
+    ] = ""
+    learned: Annotated[
+        str, Meta(description="Where networks that ask steadily are kept, to be known too; empty: none are learned.")
+    ] = ""
     transfer_keys: Annotated[
         str, Meta(description="The file of keys that sign zone transfers; empty: nobody gets any.")
     ] = ""
@@ -183,7 +189,7 @@ PATHS: Final = {
     "store": ("data",),
     "watch": ("path",),
     "publish": ("snapshot", "signing_key"),
-    "serve": ("subscribers", "cookie_secrets", "transfer_keys"),
+    "serve": ("subscribers", "cookie_secrets", "known", "learned", "transfer_keys"),
 }
 
 

@@ -96,6 +96,7 @@ class Served(Collector):
             _labelled(totals, "dns_hits", "Addresses sent: listings, and errors, by what they say.", "code", "code"),
             _labelled(totals, "dns_dropped", "Queries without an answer, by reason.", "dropped", "reason"),
             _labelled(totals, "dns_cookies", "Queries with a cookie, by what it proved.", "cookie", "result"),
+            CounterMetricFamily("whimbrel_dns_known", "Packets from known networks.", value=totals.get("known", 0)),
             CounterMetricFamily(
                 "whimbrel_dns_slipped", "Answers sent empty by rate limiting.", value=totals.get("slipped", 0)
             ),
