@@ -9,7 +9,7 @@ import pytest
 from whimbrel.errors import SnapshotError
 from whimbrel.model.listing import Listing
 from whimbrel.nameserver.current import CurrentSnapshot
-from whimbrel.publishing import Entries, write_overlay, write_snapshot
+from whimbrel.publishing import Entries, write_overlay, write_snapshot, write_whole
 from whimbrel.publishing.signing import new_key, public_key, signed
 from whimbrel.wire.snapshot import Overlay
 
@@ -111,7 +111,7 @@ def test_an_overlay_is_taken_up_and_ends_with_its_snapshot(
         write_overlay(path, other)
         assert listed() == (False, True)
     assert (current.changes, current.refused) == (1, 0)
-    write_snapshot(path, snapshot_of(serial=8))
+    write_whole(path, (snapshot_of(serial=8),), "a list by somebody who leaves the overlay")
     assert listed() == (False, False)
     assert current.snapshot.overlay is not None  # the one that had waited for it
     write_snapshot(path, snapshot_of(listing("192.0.2.1"), serial=9))
