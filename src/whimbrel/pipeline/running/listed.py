@@ -12,6 +12,7 @@ from whimbrel.listings.ledger.replay import ENDS
 from whimbrel.model.listing import Code, Event
 from whimbrel.pipeline.config.settings import Publish
 from whimbrel.pipeline.running.metrics import Metrics
+from whimbrel.pipeline.running.telling import Telling
 from whimbrel.publishing import Entries, next_serial, previous_serial, signing, write_snapshot
 from whimbrel.wire.keyfile import KeyLine
 from whimbrel.wire.snapshot import Snapshot
@@ -36,6 +37,8 @@ class Listed:
         self._entries = Entries()
         self._number: int | None = None  # of the last event that the entries know
         self._is_changed = True
+        self._changes = 0  # in the ledger, since the last publication
+        self._published_lately = Telling()
         self._published_at = 0.0
         self._next_at: datetime | None = None  # when a new snapshot is due, changed or not
 
@@ -55,6 +58,7 @@ class Listed:
         if any(event.change == "erased" for event in events):
             self._take_all(now)  # what was erased is named nowhere any more, so it is what is left that tells
         self._metrics.in_force.set(len(self._entries))
+        self._changes += len(events)
         return len(events)
 
     def _take_all(self, now: datetime) -> None:
@@ -117,7 +121,12 @@ class Listed:
         self._metrics.born.set(int(born.timestamp()))
         self._metrics.expires.set(int(expires.timestamp()))
         self._metrics.published.inc()
-        _log.debug("published snapshot %d, %d entries", serial, entries, extra={"serial": serial, "entries": entries})
+        if changed := self._published_lately.add({"published": 1, "changes": self._changes}):
+            _log.info(
+                "published snapshot %d: entries %d; since the last such line: snapshots %d, changes %d",
+                serial, entries, changed["published"], changed["changes"], extra={"serial": serial, "entries": entries},
+            )  # fmt: skip
+        self._changes = 0
 
     def _apply(self, event: Event) -> None:
         self._metrics.events.labels(event.change).inc()
