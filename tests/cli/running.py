@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +30,27 @@ def run(*arguments: str | Path, data: Path, stdin: bytes = b"", columns: int = 0
     environment = {**os.environ, "WHIMBREL_DATA": str(data)} | ({"COLUMNS": str(columns)} if columns else {})
     done = forks.run(WHIMBREL, *arguments, stdin=stdin, environment=environment)
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def in_terminal(*arguments: str | Path, data: Path, columns: int) -> list[str]:
+    """Return the lines that a command prints in a terminal so wide; it must succeed."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "WHIMBREL_DATA": str(data), "COLUMNS": str(columns), "TERM": "dumb"}
+    with subprocess.Popen([WHIMBREL, *map(str, arguments)], stdout=theirs, env=environment) as running:
+        os.close(theirs)
+        printed = b""
+        while piece := _read(ours):
+            printed += piece
+        assert running.wait(60) == 0
+    os.close(ours)
+    return printed.decode().splitlines()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # the other side is closed: how a terminal ends on Linux
+        return b""
 
 
 def refused(ran: Ran, *words: str) -> None:

@@ -73,3 +73,11 @@ def test_rebuild_says_what_it_mended(ours: tuple[Path, str]) -> None:
     mended = run("rebuild", "--write", data=data)
     assert mended.out.count("has been written anew") == 2
     assert mended.err.startswith("rebuilding: ")
+
+
+def test_what_cannot_be_meant_is_refused(ours: tuple[Path, str], tmp_path: Path) -> None:
+    data, _ = ours
+    before = run("status", "--json", data=data).rows()[0]["evidence"]
+    refused(run("forget", "--before", "2999-01-01", data=data), "lies ahead")
+    assert run("status", "--json", data=data).rows()[0]["evidence"] == before
+    refused(run("allow", data=tmp_path / "none"), str(tmp_path / "none"), "ingest")

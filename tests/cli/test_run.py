@@ -60,6 +60,9 @@ def test_mail_that_arrives_is_listed_over_dns(service: Service) -> None:
         assert service.metric("whimbrel_listings_in_force") > 0
         until(lambda: service.metric("whimbrel_dns_queries_total") > 1, "the name server's counts get there")
     assert {"at", "level", "logger", "pid", "message"} <= set(service.logged()[-1])
+    told = [line["message"] for line in service.logged() if line["level"] == "info"]
+    assert "messages read: 1 spam" in told
+    assert any(text.startswith("published snapshot ") for text in told)
 
 
 def test_what_people_decide_is_published_by_itself(service: Service) -> None:

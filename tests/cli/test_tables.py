@@ -1,13 +1,10 @@
 """What commands print: tables that fit, and one JSON object a line."""
 
-import os
-import pty
-import subprocess
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import NOW, Store
-from tests.cli.running import WHIMBREL, run
+from tests.cli.running import in_terminal, run
 
 TABLES = (["hosts"], ["hosts", "--by-network"], ["campaigns"], ["listings"])
 
@@ -54,25 +51,9 @@ def test_filters_sort_and_limit(store: Store) -> None:
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_tables_fit_the_terminal(store: Store, table: list[str], columns: int) -> None:
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "WHIMBREL_DATA": str(store.data), "COLUMNS": str(columns), "TERM": "dumb"}
-    with subprocess.Popen([WHIMBREL, *table, "--now", "2002-09-01"], stdout=theirs, env=environment) as running:
-        os.close(theirs)
-        printed = b""
-        while piece := _read(ours):
-            printed += piece
-        assert running.wait(60) == 0
-    os.close(ours)
-    lines = printed.decode().splitlines()
+    lines = in_terminal(*table, "--now", "2002-09-01", data=store.data, columns=columns)
     assert len(lines) > 3
     assert max(len(line.rstrip()) for line in lines) <= columns
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65_536)
-    except OSError:  # the other side is closed: how a terminal ends on Linux
-        return b""
 
 
 def test_why_tells_all_that_listing_asks_for(store: Store) -> None:

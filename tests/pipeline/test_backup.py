@@ -245,8 +245,9 @@ with backup._alone(Path({str(goal)!r})):
 def test_what_cannot_be_backed_up_is_one_line(store: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no evidence"):
         back_up(tmp_path / "none", tmp_path / "backups")
-    with pytest.raises(ConfigError, match="within the store itself"):
-        back_up(store, store / "evidence" / "backups")
+    for within in (store, store / "backups", store / "evidence" / "backups"):
+        with pytest.raises(ConfigError, match="in the store itself"):
+            back_up(store, within)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="no backup can be made there"):
         back_up(store, tmp_path / "file")

@@ -8,7 +8,7 @@ import click
 from whimbrel.cli.options import config_option, data_option, json_option, settings_file
 from whimbrel.cli.output import Column, print_json, print_rows
 from whimbrel.errors import ConfigError
-from whimbrel.pipeline.config import load, mistakes
+from whimbrel.pipeline.config import in_toml, load, mistakes
 
 _EPILOG = """\b
 Examples:
@@ -20,9 +20,9 @@ Every setting is explained in docs/running.md; docs/whimbrel.toml is an example.
 
 _COLUMNS = (
     Column("setting", "setting"),
-    Column("value", "value", cuttable=True),
+    Column("value", "value", folds=True),
     Column("origin", "from"),
-    Column("meaning", "meaning", cuttable=True),
+    Column("meaning", "meaning", folds=True),
 )
 
 
@@ -43,7 +43,12 @@ def command(
         return
     loaded = load(path, os.environ, data_told)
     rows = [
-        {"setting": each.key, "value": each.value, "origin": each.origin, "meaning": each.meaning}
+        {
+            "setting": each.key,
+            "value": each.value if as_json else in_toml(each.value),
+            "origin": each.origin,
+            "meaning": each.meaning,
+        }
         for each in loaded.settings
     ]
     title = f"Settings of {path}" if path else "Settings; there is no settings file"

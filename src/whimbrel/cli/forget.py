@@ -7,6 +7,7 @@ import click
 
 from whimbrel.cli.options import Instant, check_ahead, data_option, json_option, now_option
 from whimbrel.cli.output import print_json
+from whimbrel.errors import ConfigError
 from whimbrel.pipeline.forget import end_terms, forget
 
 _EPILOG = """\b
@@ -42,6 +43,8 @@ def command(
         raise click.UsageError("name a TARGET, or a day with --before", click.get_current_context())
     check_ahead(data_dir, now)
     if before is not None:
+        if before > now:
+            raise ConfigError(f"--before {before:%Y-%m-%d} lies ahead, and would delete all evidence there is")
         done = end_terms(data_dir, before.date(), now)
     else:
         done = forget(data_dir, str(target), now, by=by, why=why)

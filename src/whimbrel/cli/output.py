@@ -22,13 +22,15 @@ _PIPE_WIDTH = 120  # of a table that goes to a file or a pipe
 class Column(NamedTuple):
     """A column of a printed table: the row's key, the heading, whether its values are numbers, whether it may be cut.
 
-    Where a terminal is too narrow, what may be cut is cut, then columns are left out, the last first.
+    Where a terminal is too narrow, what may be cut is cut, then columns are left out, the last first.  What `folds`
+    goes on in the next line there, and is as wide as it must be where there is no terminal.
     """
 
     key: str
     heading: str
     number: bool = False
     cuttable: bool = False
+    folds: bool = False
 
 
 def print_json(value: object) -> None:
@@ -46,19 +48,21 @@ def print_rows(rows: Sequence[Row], columns: Sequence[Column], *, as_json: bool,
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    # Both are given, for with one of them Rich takes a terminal that calls itself dumb for one of 80 columns.
-    width, height = shutil.get_terminal_size()
-    console = Console(
-        file=sys.stdout, highlight=False, width=width if sys.stdout.isatty() else _PIPE_WIDTH, height=height
-    )
     cells = [[_cell(row.get(column.key)) for column in columns] for row in rows]
     needed = [max(len(column.heading), *(len(line[i]) for line in cells), 1) for i, column in enumerate(columns)]
-    widths = _fitted(needed, [column.cuttable for column in columns], console.width)
+    # Both are given, for with one of them Rich takes a terminal that calls itself dumb for one of 80 columns.
+    width, height = shutil.get_terminal_size()
+    if not sys.stdout.isatty():
+        whole = sum(needed) + _GAP * (len(needed) - 1)
+        width = max(_PIPE_WIDTH, whole) if any(column.folds for column in columns) else _PIPE_WIDTH
+    console = Console(file=sys.stdout, highlight=False, width=width, height=height)
+    widths = _fitted(needed, [column.cuttable or column.folds for column in columns], console.width)
     shown = f"{len(rows)} of {total}" if len(rows) < total else f"{total}"
     table = Table(title=f"{title} ({shown})", title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column, width in zip(columns, widths, strict=False):
         justify: Literal["left", "right"] = "right" if column.number else "left"
-        table.add_column(column.heading, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
+        overflow: Literal["fold", "ellipsis"] = "fold" if column.folds else "ellipsis"
+        table.add_column(column.heading, justify=justify, no_wrap=not column.folds, overflow=overflow, width=width)
     for line in cells:
         table.add_row(*map(escape, line[: len(widths)]))
     console.print(table)

@@ -74,8 +74,10 @@ def back_up(data_dir: Path, goal: Path, *, keys: bool = True, link: bool = False
     Raises StoreError where the store is damaged or a disk fails, ConfigError where `goal` cannot take it.
     """
     Evidence.open(data_dir).close()  # where there is no store, or half of one, this says so
-    if goal.resolve().is_relative_to((data_dir / STORE_FOLDER).resolve()):
-        raise ConfigError(f"{goal} lies within the store itself; name a folder elsewhere, best on another disk")
+    if goal.resolve().is_relative_to(data_dir.resolve()):
+        raise ConfigError(
+            f"{goal} lies in the store itself ({data_dir}); name a folder elsewhere, best on another disk"
+        )
     with _alone(goal):
         earlier = moments(goal)
         at = _after(earlier[-1] if earlier else None)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from whimbrel.errors import ConfigError
+from whimbrel.evidence import Evidence
 from whimbrel.listings import decisions
 from whimbrel.listings.explain import Count, Explanation, target_of
 from whimbrel.listings.ledger import Ledger
@@ -93,7 +94,8 @@ def end_allowance(data_dir: Path, text: str, now: datetime, *, why: str) -> list
 
 
 def allowances(data_dir: Path) -> list[Allowed]:
-    """Return what is never listed by a person's word, by target."""
+    """Return what is never listed by a person's word, by target; raises StoreError where there is no store."""
+    Evidence.open(data_dir).close()
     ledger = Ledger.find(ledger_place(data_dir))
     if ledger is None:
         return []

@@ -1,4 +1,5 @@
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whimbrel.errors import ConfigError
-from whimbrel.pipeline.config import load, mistakes
+from whimbrel.pipeline.config import in_toml, load, mistakes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -19,6 +20,12 @@ def written(folder: Path, text: str) -> Path:
 
 def found(folder: Path, text: str) -> list[str]:
     return list(map(str, mistakes(written(folder, text), {})))
+
+
+@given(st.one_of(st.booleans(), st.integers(-9, 9), st.floats(0, 1e9), st.text(), st.lists(st.text()).map(tuple)))
+def test_a_value_is_shown_as_a_file_would_have_it(value: object) -> None:
+    (read,) = tomllib.loads(f"key = {in_toml(value)}").values()
+    assert (tuple(read) if isinstance(read, list) else read) == value
 
 
 def test_without_a_file_all_is_as_the_defaults_say() -> None:

@@ -5,7 +5,7 @@ In: the file, the environment.  Out: `Config`, and a `Setting` a value for peopl
 Deliberately absent: any use of the settings.  Read `settings.py` first.
 """
 
-from whimbrel.pipeline.config.reading import Loaded, Mistake, Setting, load, mistakes
+from whimbrel.pipeline.config.reading import Loaded, Mistake, Setting, in_toml, load, mistakes
 from whimbrel.pipeline.config.settings import TABLES, Config, Watch, meaning_of, variable_of
 
 CONFIG_FILE = "whimbrel.toml"
@@ -18,6 +18,7 @@ __all__ = [
     "Mistake",
     "Setting",
     "Watch",
+    "in_toml",
     "load",
     "meaning_of",
     "mistakes",

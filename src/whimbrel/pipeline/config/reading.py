@@ -1,6 +1,7 @@
 """From a settings file to settings: every mistake is found at once and told with its line and its key."""
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,15 @@ class Setting(NamedTuple):
     value: object
     origin: Origin
     meaning: str
+
+
+def in_toml(value: object) -> str:
+    """Return a setting's value as a settings file would have it (TOML 1.0, basic strings)."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(in_toml, value))}]"
+    if isinstance(value, str):  # JSON's escapes are TOML's, but for DEL
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower()  # true and false; numbers are as Python has them
 
 
 class Mistake(NamedTuple):

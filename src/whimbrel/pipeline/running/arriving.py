@@ -1,6 +1,7 @@
 """Mail from watched places into evidence: looked for, read by the pool, staged, settled, and only then kept as read."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from whimbrel.pipeline.config import Watch
 from whimbrel.pipeline.pool import Chunk, Pool
 from whimbrel.pipeline.reading import Work
 from whimbrel.pipeline.running.metrics import Metrics
+from whimbrel.pipeline.running.telling import Telling
 from whimbrel.pipeline.running.watching import Changes
 from whimbrel.pipeline.settle import Arrived, Settled, settle, tell_trust
 from whimbrel.sensors.arrivals import Folder, Found, Maildir, Mbox, Place
@@ -53,6 +55,7 @@ class Arriving:
         self._jobs = jobs
         self._metrics = metrics
         self._pool: Pool | None = None
+        self._read_lately = Telling()
         self._told: dict[tuple[str, str], str] = {}  # problems that stand and were said, by place
 
     def close(self) -> None:
@@ -92,9 +95,11 @@ class Arriving:
                     sensors[found.key] = each.watch.sensor
                     yield Chunk(found.key, tuple(_work(each.watch, found)))
 
+        labels: Counter[str] = Counter()
         for chunk, readings in self._read(chunks()):
             self._store.stage(chunk.key, sensors[chunk.key], readings)
             self._metrics.messages.labels(sensors[chunk.key]).inc(len(readings))
+            labels.update(reading.label for reading in readings)
             self._metrics.abandoned.inc(sum("abandoned" in reading.defects for reading in readings))
         self._say_problems(is_all=changes.all_of_them)
         if not taken and not self._store.staged_keys():
@@ -107,7 +112,14 @@ class Arriving:
         for each, found in taken:
             each.place.keep(found)
         self._metrics.observations.inc(settled.observed)
+        self._say_read(labels)
         return settled
+
+    def _say_read(self, labels: Counter[str]) -> None:
+        read = self._read_lately.add(labels) if labels else None
+        if read:
+            by_label = ", ".join(f"{count:,} {label}" for label, count in sorted(read.items()))
+            _log.info("messages read: %s", by_label)
 
     def unread(self) -> list[str]:
         """Return what could not be read when all was last looked at, each with the reason."""

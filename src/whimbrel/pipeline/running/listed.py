@@ -16,6 +16,7 @@ from whimbrel.listings.ledger.replay import ENDS
 from whimbrel.model.listing import Code, Event
 from whimbrel.pipeline.config.settings import Publish
 from whimbrel.pipeline.running.metrics import Metrics
+from whimbrel.pipeline.running.telling import Telling
 from whimbrel.publishing import Entries, next_serial, previous_serial, signing, write_overlay, write_snapshot
 from whimbrel.wire.keyfile import KeyLine
 from whimbrel.wire.snapshot import Overlay, Snapshot
@@ -64,6 +65,8 @@ class Listed:
         self._is_signed = False
         self._cut_at = self._published_at = self._wait_seconds = 0.0
         self._compact_seconds = settings.overlay_seconds
+        self._changes = 0  # in the ledger, since the last snapshot
+        self._published_lately = Telling()
         self._next_at: datetime | None = None  # when a new snapshot is due, changed or not
 
     def follow(self, now: datetime) -> int:
@@ -83,6 +86,7 @@ class Listed:
         if any(event.change == "erased" for event in events):
             self._take_all(now)  # what was erased is named nowhere any more, so it is what is left that tells
         self._metrics.in_force.set(len(self._entries))
+        self._changes += len(events)
         return len(events)
 
     def _take_all(self, now: datetime) -> None:
@@ -184,7 +188,12 @@ class Listed:
         self._metrics.expires.set(int(expires.timestamp()))
         self._metrics.published.inc()
         self._metrics.changed.set(0)
-        _log.debug("published snapshot %d, %d entries", serial, entries, extra={"serial": serial, "entries": entries})
+        if changed := self._published_lately.add({"published": 1, "changes": self._changes}):
+            _log.info(
+                "published snapshot %d: entries %d; since the last such line: snapshots %d, changes %d",
+                serial, entries, changed["published"], changed["changes"], extra={"serial": serial, "entries": entries},
+            )  # fmt: skip
+        self._changes = 0
 
     def _apply(self, event: Event) -> None:
         self._metrics.events.labels(event.change).inc()
