@@ -167,6 +167,7 @@ def two_sockets(world: Snapshot, at: float) -> Iterator[tuple[Loop, Guard, Calla
         ours = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
         clients = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
         for each, client in zip(ours, clients, strict=True):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
             each.bind(("127.0.0.1", 0))
             client.connect(each.getsockname())
             client.setblocking(False)
