@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are ./demo and ./test; the rest is for those who work on Whimbrel.
 LOCK = uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header
 
-.PHONY: demo test lint lock schemas bench bench-dns bench-dns-changes bench-dns-kernel bench-flood bench-link bench-rebuild latency soak crash fuzz
+.PHONY: demo test lint lock schemas bench bench-dns bench-dns-changes bench-dns-kernel bench-flood bench-link bench-rebuild latency soak soak-dns crash fuzz
 demo:
 	./demo
 test:
@@ -34,6 +34,9 @@ latency:
 soak:
 	tools/setup test
 	PYTHONPATH=. .venv/bin/python bench/soak.py --minutes $(or $(MINUTES),60) --rate $(or $(RATE),4)
+soak-dns:
+	tools/setup test
+	PYTHONPATH=. .venv/bin/python -m bench.dns.soak --minutes $(or $(MINUTES),60) --entries $(or $(ENTRIES),1000000)
 fuzz:
 	tools/setup test
 	WHIMBREL_FUZZ=1000000 .venv/bin/python -m pytest -n 2 tests/messages/test_fuzz.py tests/nameserver/test_fuzz.py \

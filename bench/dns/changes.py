@@ -92,23 +92,25 @@ class Prober:
                 return bool(meaning(reply)[1])
 
 
-class _Load:
-    """The load on one server, at a rate, from a core."""
+class Pressure:
+    """The load on one server, from a core."""
 
     def __init__(self, port: int, made: MadeList, core: int) -> None:
-        self._command = ["taskset", "-c", str(core), str(PROGRAMS / "load"), str(port), ZONE]
+        self._begin = ["taskset", "-c", str(core), str(PROGRAMS / "load"), str(port), ZONE]
         self._queries = str(made.queries)
+
+    def command(self, seconds: float, rate: float = 0.0) -> list[str]:
+        """Return what asks so many queries a second; 0: as many as are answered."""
+        return [*self._begin, str(seconds), self._queries, str(rate)]
 
     def capacity(self) -> float:
         """Return how many answers a second there are at most."""
-        command = [*self._command, str(_CAPACITY_SECONDS), self._queries]
-        told = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+        told = subprocess.run(self.command(_CAPACITY_SECONDS), capture_output=True, check=True, timeout=60).stdout
         return float(json.loads(told)["per_second"])
 
     def phase(self, name: str, seconds: float, rate: float, do: Callable[[], None]) -> Phase:
         """Ask at a rate while something is done; return what came of it."""
-        command = [*self._command, str(seconds), self._queries, str(rate)]
-        asking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        asking = subprocess.Popen(self.command(seconds, rate), stdout=subprocess.PIPE, text=True)
         try:
             time.sleep(0.2)
             do()
@@ -125,7 +127,7 @@ def measure(made: MadeList, *, changes: int, swaps: int, seconds: float, cores: 
     with running(_SERVE, made, folder, cores[0], reference.is_answered) as server:
         settle(server.pid)
         reference.check(server.port, same_bytes=True)
-        load = _Load(server.port, made, cores[1])
+        load = Pressure(server.port, made, cores[1])
         results = Results(datetime.now(UTC).strftime("%Y-%m-%d"), made.entries, load.capacity())
         prober, path = Prober(server.port), folder / "list.snapshot"
         phases: list[tuple[str, Callable[[], None]]] = [
