@@ -50,4 +50,4 @@ def test_before_anything_is_decided_it_says_that_no_ledger_is_in_it(tmp_path: Pa
 def test_mistakes_are_one_line(tmp_path: Path, store: Store) -> None:
     refused(run("backup", tmp_path / "backups", data=tmp_path / "none"), "no evidence")
     refused(run("restore", tmp_path, data=tmp_path / "new"), "is no backup")
-    refused(run("backup", store.data / "evidence" / "x", data=store.data), "within the store")
+    refused(run("backup", store.data / "evidence" / "x", data=store.data), "lies in the store itself")

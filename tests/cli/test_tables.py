@@ -6,6 +6,8 @@ import pytest
 from tests.cli.conftest import NOW, Store
 from tests.cli.running import in_terminal, run
 
+from whimbrel.cli.output import counted
+
 TABLES = (["hosts"], ["hosts", "--by-network"], ["campaigns"], ["listings"])
 
 
@@ -101,3 +103,12 @@ def test_help_has_examples_and_starts_fast(tmp_path: Path) -> None:
     ran = run("--help", data=tmp_path)
     assert "why" in ran.out
     assert run("--version", data=tmp_path).out.startswith("whimbrel")
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "expected"),
+    [(1, ("listing",), "1 listing"), (0, ("listing",), "0 listings"), (2000, ("entry", "entries"), "2,000 entries"),
+     (1, ("entry", "entries"), "1 entry")],
+)  # fmt: skip
+def test_one_is_one(count: int, words: tuple[str, ...], expected: str) -> None:
+    assert counted(count, *words) == expected

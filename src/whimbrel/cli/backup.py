@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from whimbrel.cli.options import data_option, json_option
-from whimbrel.cli.output import print_json
+from whimbrel.cli.output import counted, print_json
 from whimbrel.pipeline.backup import back_up
 
 _EPILOG = """\b
@@ -38,7 +38,9 @@ def command(goal: Path, without_keys: bool, link: bool, keep: int, data_dir: Pat
     if as_json:
         print_json(done._asdict() | {"path": str(done.path)})
         return
-    click.echo(f"{done.path}: {done.files:,} files, {done.copied:,} of them new ({done.copied_bytes / 1e6:,.1f} MB)")
+    click.echo(
+        f"{done.path}: {counted(done.files, 'file')}, {done.copied:,} of them new ({done.copied_bytes / 1e6:,.1f} MB)"
+    )
     if not done.ledger:
         click.echo("no ledger is in it: nothing was decided yet, or a database server has it (run pg_dump there)")
     if done.keys:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from whimbrel.cli.options import data_option, json_option, now_option
-from whimbrel.cli.output import print_json
+from whimbrel.cli.output import counted, print_json
 from whimbrel.model.listing import Code
 from whimbrel.pipeline.export import export, export_to, read
 from whimbrel.publishing.exports import FORMATS
@@ -67,7 +67,8 @@ def command(
     if as_json:
         print_json(done._asdict() | {"path": str(done.path)})
         return
+    entries = counted(done.entries, "entry", "entries")
     click.echo(
-        f"{done.path}: {done.format} of zone {done.zone}, serial {done.serial}, {done.entries:,} entries at "
+        f"{done.path}: {done.format} of zone {done.zone}, serial {done.serial}, {entries} at "
         f"{done.at:%Y-%m-%d %H:%M} UTC, {done.bytes:,} bytes" + (", a demo" if done.demo else "")
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from whimbrel.cli.options import Instant, check_ahead, data_option, json_option, now_option
-from whimbrel.cli.output import print_json
+from whimbrel.cli.output import counted, print_json
 from whimbrel.errors import ConfigError
 from whimbrel.pipeline.forget import end_terms, forget
 
@@ -55,9 +55,10 @@ def command(
         click.echo("nothing of it is stored")
         return
     if before is not None:
-        click.echo(f"{done.observations:,} rows of evidence deleted; entered in the log as {done.event}")
+        click.echo(f"{counted(done.observations, 'row')} of evidence deleted; entered in the log as {done.event}")
         return
+    observations, facts = counted(done.observations, "observation"), counted(done.facts, "fact")
     click.echo(
-        f"{done.observations:,} observations and {done.facts:,} facts of {done.days:,} days written anew without it; "
+        f"{observations} and {facts} of {counted(done.days, 'day')} written anew without it; "
         f"in the log it is {done.event}; publish, for a snapshot of before may still hold it"
     )

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from whimbrel.cli.options import check_clock, data_option, deciding_options, json_option, now_option
-from whimbrel.cli.output import print_decided, print_json
+from whimbrel.cli.output import counted, print_decided, print_json
 from whimbrel.cli.progress import Progress
 from whimbrel.pipeline.ingest import Asked, Ingested, ingest
 from whimbrel.sensors.boundary import Inferred, parse_trust
@@ -134,6 +134,6 @@ def _print(done: Ingested) -> None:
 def _inferred(server: Inferred) -> str:
     ground = {"own name": "its name is ours", "forwards": "it forwards to us", "pool": "one of our provider's"}
     return (
-        f"{server.network} {server.name} ({ground[server.ground]}: {server.chains:,} messages, "
+        f"{server.network} {server.name} ({ground[server.ground]}: {counted(server.chains, 'message')}, "
         f"{server.share:.1%}, on {server.days} days, from {server.fan_in} networks)"
     )

@@ -33,6 +33,11 @@ class Column(NamedTuple):
     folds: bool = False
 
 
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """Return a number with what is counted, by default with an s where it is not one: `1 listing`, `2,000 listings`."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
 def print_json(value: object) -> None:
     """Print one JSON object on a line of its own."""
     click.echo(msgspec.json.encode(value, enc_hook=_encode))
@@ -94,8 +99,8 @@ def ranked(rows: Sequence[Row], sort: str, name: str, *, ascending: bool, limit:
 def print_decided(decided: "Decided") -> None:
     """Print what a run of decisions did."""
     click.echo(
-        f"{decided.decided:,} observations decided by profile {decided.profile}: "
-        f"{decided.listed:,} targets listed, {decided.ended:,} ended"
+        f"{counted(decided.decided, 'observation')} decided by profile {decided.profile}: "
+        f"{counted(decided.listed, 'target')} listed, {decided.ended:,} ended"
     )
     if decided.decided and not decided.listed and decided.profile == "shared":
         click.echo(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from whimbrel.cli.options import config_option, data_option, json_option, now_option, settings_file
-from whimbrel.cli.output import print_json
+from whimbrel.cli.output import counted, print_json
 from whimbrel.pipeline.config import load
 from whimbrel.pipeline.publish import publish
 
@@ -82,8 +82,9 @@ def command(
     if as_json:
         print_json(done._asdict() | {"path": str(done.path)})
         return
+    listings = counted(done.listings, "listing")
     click.echo(
-        f"{done.path}: zone {done.zone}, serial {done.serial}, {done.listings:,} listings, {done.bytes:,} bytes, "
+        f"{done.path}: zone {done.zone}, serial {done.serial}, {listings}, {done.bytes:,} bytes, "
         f"valid until {done.expires:%Y-%m-%d %H:%M} UTC"
         + (f", signed by {' and '.join(done.signed_by)}" if done.signed_by else ", not signed")
         + (", a demo" if done.demo else "")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from whimbrel.cli.options import data_option, json_option
-from whimbrel.cli.output import print_json
+from whimbrel.cli.output import counted, print_json
 from whimbrel.cli.progress import Progress
 from whimbrel.pipeline.rebuild import Rebuilt, rebuild
 
@@ -31,10 +31,11 @@ def command(write: bool, data_dir: Path, as_json: bool) -> None:
     if as_json:
         print_json(done._asdict())
         return
-    click.echo(f"{done.events:,} events say {done.listings:,} targets were ever listed: {_list(done)}")
+    click.echo(f"by {counted(done.events, 'event')}, {counted(done.listings, 'target')} ever listed: {_list(done)}")
+    observations = counted(done.observations, "observation")
     click.echo(
-        f"{done.observations:,} observations decided again in {done.again:,} runs, every event as recorded"
-        + (f"; {done.carried:,} runs stand as recorded" if done.carried else "")
+        f"{observations} decided again in {counted(done.again, 'run')}, every event as recorded"
+        + (f"; {counted(done.carried, 'run')} taken as recorded" if done.carried else "")
     )
     click.echo(f"the working state {_state(done)}")
 

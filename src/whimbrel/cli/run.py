@@ -11,7 +11,7 @@ import click
 
 from whimbrel.cli.logs import set_up
 from whimbrel.cli.options import Instant, config_option, data_option, json_option, settings_file
-from whimbrel.cli.output import print_json
+from whimbrel.cli.output import counted, print_json
 from whimbrel.cli.starting import take_memory_from_the_c_library
 from whimbrel.errors import StoreError
 from whimbrel.model.transfer import transfer_settings
@@ -78,8 +78,9 @@ def _once(config: Config, clock: Callable[[], datetime], *, as_json: bool, is_to
     if as_json:
         print_json({key: value for key, value in done._asdict().items() if key != "fault"})
         return
+    observations = counted(done.observations, "observation")
     click.echo(
-        f"{done.messages:,} messages read, {done.observations:,} observations, {done.decided:,} decided; "
+        f"{counted(done.messages, 'message')} read, {observations}, {done.decided:,} decided; "
         f"{done.in_force:,} listed, snapshot {done.serial}"
     )
 

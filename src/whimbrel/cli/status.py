@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from whimbrel.cli.options import data_option, json_option, now_option
-from whimbrel.cli.output import print_json
+from whimbrel.cli.output import counted, print_json
 from whimbrel.pipeline.views import status
 
 _EPILOG = """\b
@@ -37,10 +37,10 @@ def _lines(told: dict[str, Any]) -> list[tuple[str, str]]:
     for kind in ("observations", "facts"):
         counts = evidence[kind]
         days = "" if counts["first_day"] is None else f", {counts['first_day']} to {counts['last_day']}"
-        size = f"{counts['bytes'] / 1e6:,.1f} MB in {counts['files']:,} files"
+        size = f"{counts['bytes'] / 1e6:,.1f} MB in {counted(counts['files'], 'file')}"
         lines.append((kind, f"{counts['rows']:,}{days}, {size}"))
     if evidence["superseded"]:
-        lines.append(("corrected", f"{evidence['superseded']:,} observations"))
+        lines.append(("corrected", counted(evidence["superseded"], "observation")))
     if evidence["staged_chunks"]:
         lines.append(("staged", f"{evidence['staged_chunks']:,} chunks of an interrupted run; run it again to finish"))
     lines += [("sensor", _sensor(sensor)) for sensor in told["sensors"]]
@@ -63,7 +63,7 @@ def _ledger(ledger: dict[str, Any] | None) -> str:
     if ledger is None:
         return "nothing decided yet"
     return (
-        f"{ledger['listed']:,} listed; {ledger['events']:,} events of {ledger['targets']:,} targets; "
+        f"{ledger['listed']:,} listed; {counted(ledger['events'], 'event')} of {counted(ledger['targets'], 'target')}; "
         f"rules {ledger['rule_version']}; decided up to {ledger['decided_until']:%Y-%m-%d %H:%M}"
     )
 
@@ -76,4 +76,5 @@ def _snapshot(snapshot: dict[str, Any] | None) -> str:
     left = snapshot["expires_in_seconds"] / 3600
     ends = f"expires in {left:,.1f} h" if left > 0 else f"expired {-left:,.1f} h ago; publish anew"
     signed = f"signed by {' and '.join(snapshot['signatures'])}" if snapshot["signatures"] else "not signed"
-    return f"{snapshot['zone']}, serial {snapshot['serial']}, {snapshot['entries']:,} entries, {signed}, {ends}"
+    entries = counted(snapshot["entries"], "entry", "entries")
+    return f"{snapshot['zone']}, serial {snapshot['serial']}, {entries}, {signed}, {ends}"
