@@ -84,7 +84,15 @@ class _Measuring:
 
     def _load(self, peer: Peer, server: Running, seconds: float) -> Load:
         core = self.settings.load_core
-        return load(server.pid, server.port, self.made, seconds=seconds, core=core, checked=peer.checked)
+        return load(
+            server.pid,
+            server.port,
+            self.made,
+            seconds=seconds,
+            core=core,
+            checked=peer.checked,
+            cookies=peer.cookies,
+        )
 
     def _round(self, peer: Peer, row: Row, server: Running) -> None:
         """Add a round that counts, or of all tried the busiest."""

@@ -7,6 +7,7 @@ Processor time is what the scheduler counted for every thread of the server and 
 import json
 import math
 import mmap
+import os
 import socket
 import struct
 import subprocess
@@ -135,14 +136,18 @@ def echoes(port: int) -> bool:
     return bool(_all_asked(port, [query(1, "1.0.0.127")], tries=1))
 
 
-def load(pid: int, port: int, made: MadeList, *, seconds: float, core: int, checked: bool) -> Load:
-    """Ask a server as fast as it answers, from another core.
+def load(
+    pid: int, port: int, made: MadeList, *, seconds: float, core: int, checked: bool, cookies: bool = False
+) -> Load:
+    """Ask a server as fast as it answers, from another core, with a client's cookie in each query or without.
 
     Raises MeasureError where its answers cannot be right, by their codes or the share of hits.
     """
     command = ["taskset", "-c", str(core), str(PROGRAMS / "load"), str(port), ZONE, str(seconds), str(made.queries)]
     before = cpu_nanoseconds(pid)
-    told = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=seconds + 30).stdout)
+    environment = os.environ | ({"COOKIE": "1"} if cookies else {})
+    done = subprocess.run(command, capture_output=True, check=True, timeout=seconds + 30, env=environment)
+    told = json.loads(done.stdout)
     spent = cpu_nanoseconds(pid) - before
     answered = told["answered"]
     if not answered:

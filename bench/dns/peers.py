@@ -95,7 +95,7 @@ class Peer(NamedTuple):
     """A server: how it is called, the command for a list, a folder of its own and a port; the longest list it takes.
 
     `checked` says whether it answers as a name server (the echo does not); `ours`, whether it must send the very bytes
-    of the reference, and is compiled before it is measured.
+    of the reference, and is compiled before it is measured; `cookies`, whether it is asked with cookies.
     """
 
     name: str
@@ -103,6 +103,7 @@ class Peer(NamedTuple):
     most_entries: int = 100_000_000
     checked: bool = True
     ours: bool = False
+    cookies: bool = False
 
 
 class Running(NamedTuple):
@@ -128,6 +129,15 @@ def _bare(made: MadeList, folder: Path, port: int) -> list[str]:
 def _serve(made: MadeList, folder: Path, port: int) -> list[str]:
     whimbrel = str(Path(sys.executable).with_name("whimbrel"))
     return [whimbrel, "serve", "--snapshot", _own_snapshot(made, folder), "--listen", f"127.0.0.1:{port}"]
+
+
+def _guarded(made: MadeList, folder: Path, port: int) -> list[str]:
+    """Nobody is exempt from the limit, which is as high as it can be: each answer is judged, none withheld."""
+    return [*_serve(made, folder, port), "--exempt", "none", "--rate-limit", "1000000"]
+
+
+def _two_workers(made: MadeList, folder: Path, port: int) -> list[str]:
+    return [*_serve(made, folder, port), "--workers", "2"]
 
 
 def _own_snapshot(made: MadeList, folder: Path) -> str:
@@ -167,6 +177,8 @@ PEERS = (
     Peer("C echo", _echo, checked=False),
     Peer("whimbrel, loop alone", _bare, ours=True),
     Peer("whimbrel serve", _serve, ours=True),
+    Peer("whimbrel serve, limits and cookies", _guarded, ours=True, cookies=True),
+    Peer("whimbrel serve, two workers", _two_workers, ours=True),
     Peer("rbldnsd", _rbldnsd),
     Peer("Knot", _knot, _GENERAL),
     Peer("NSD", _nsd, _GENERAL),
