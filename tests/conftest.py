@@ -12,9 +12,10 @@ from hypothesis import settings
 from tests import postgresql
 
 # The same examples every time, so that a run says something of the change and not of chance; `make fuzz` draws others.
-settings.register_profile("repeatable", derandomize=True)
-if "WHIMBREL_FUZZ" not in os.environ:
-    settings.load_profile("repeatable")
+# No deadline: how long an example takes says more about the machine than about the code.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("fuzz", deadline=None)
+settings.load_profile("fuzz" if "WHIMBREL_FUZZ" in os.environ else "repeatable")
 
 # A shell gives no Ctrl-C to what it runs in the background (POSIX, section 2.11), and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
