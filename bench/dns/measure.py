@@ -29,7 +29,7 @@ SAMPLE = 1_000  # answers compared before each server's run
 LEAST_BUSY = 0.97  # below, the server's core was waiting for the load
 _DEVIATIONS = 6  # of the share of hits among answers drawn at random, which is once in a thousand million runs
 _ANSWER_SECONDS = 0.02
-_TRIES = 50
+_TRIES = 250  # five seconds: a server that compiles on a busy core has its pauses
 _BURST = 64  # a batch of ours
 
 _SETTLE_SECONDS = 60
