@@ -9,6 +9,9 @@ from tests.pipeline.mail import day
 from tests.pipeline.stores import LATER
 
 from whimbrel.errors import ConfigError, StoreError
+from whimbrel.evidence import Evidence
+from whimbrel.model.listing import Code
+from whimbrel.pipeline.places import snapshot_path
 from whimbrel.pipeline.views import (
     campaign_rows,
     host_rows,
@@ -18,6 +21,8 @@ from whimbrel.pipeline.views import (
     status,
     within,
 )
+from whimbrel.publishing import Entries, write_overlay, write_snapshot
+from whimbrel.wire.snapshot import Snapshot
 
 MIDNIGHT = day(60).replace(hour=0)
 
@@ -97,6 +102,19 @@ def test_status_counts(undisturbed: Undisturbed) -> None:
     assert told["ledger"]["profile"] == "own"
     assert told["ledger"]["decided_until"] == LATER
     assert (told["demo"], told["snapshot"]) == (False, None)
+
+
+def test_status_tells_what_changed_since_the_snapshot(tmp_path: Path) -> None:
+    entries, path = Entries(), snapshot_path(tmp_path)
+    with Evidence.open(tmp_path, write=True):
+        pass
+    data = entries.snapshot(zone="bl.example", serial=1, born=day(0), expires=day(2))
+    write_snapshot(path, data)
+    assert status(tmp_path, day(1))["snapshot"]["changes"] == 0
+    entries.begin_overlay()
+    entries.put("192.0.2.7", Code.INFECTED, day(2))
+    write_overlay(path, entries.overlay(Snapshot(data).base, number=1, born=day(1)))
+    assert status(tmp_path, day(1))["snapshot"]["changes"] == 1
 
 
 def test_without_a_store(tmp_path: Path) -> None:

@@ -77,4 +77,6 @@ def _snapshot(snapshot: dict[str, Any] | None) -> str:
     ends = f"expires in {left:,.1f} h" if left > 0 else f"expired {-left:,.1f} h ago; publish anew"
     signed = f"signed by {' and '.join(snapshot['signatures'])}" if snapshot["signatures"] else "not signed"
     entries = counted(snapshot["entries"], "entry", "entries")
+    if snapshot["changes"]:
+        entries += f" and {counted(snapshot['changes'], 'change')} since"
     return f"{snapshot['zone']}, serial {snapshot['serial']}, {entries}, {signed}, {ends}"

@@ -11,7 +11,8 @@ from whimbrel.model.listing import Code
 from whimbrel.pipeline.places import snapshot_path
 from whimbrel.publishing import write_whole
 from whimbrel.publishing.exports import FORMATS, Content, content_of
-from whimbrel.wire.snapshot import Overlay, Snapshot, Zone, overlay_path
+from whimbrel.publishing.reading import with_overlay
+from whimbrel.wire.snapshot import Snapshot, Zone
 from whimbrel.wire.snapshot.decoder import compacted
 
 
@@ -48,20 +49,9 @@ def read(
         found = Snapshot(_mapped(path))
         if found.zone.demo and not force:
             raise ConfigError(f"{path} is a demo's list of old mail; it is exported only with --force")
-        return content_of(compacted(_overlaid(found, path)), int(now.timestamp()), codes, _zone(found, path, zone))
+        return content_of(compacted(with_overlay(found, path)), int(now.timestamp()), codes, _zone(found, path, zone))
     except SnapshotError as error:
         raise SnapshotError(f"{path}: {error}") from None
-
-
-def _overlaid(snapshot: Snapshot, path: Path) -> Snapshot:
-    """Return a snapshot with the overlay that lies beside it, if it has one."""
-    try:
-        overlay = Overlay(overlay_path(path).read_bytes())
-    except FileNotFoundError:
-        return snapshot
-    except OSError as error:
-        raise SnapshotError(f"its overlay cannot be read: {error.strerror}") from None
-    return snapshot.overlaid(overlay) if overlay.base == snapshot.checksum else snapshot
 
 
 def _zone(snapshot: Snapshot, path: Path, name: str | None) -> Zone:

@@ -21,6 +21,7 @@ from whimbrel.model.listing import MEANING, Listing
 from whimbrel.pipeline.ingest import is_demo
 from whimbrel.pipeline.places import ledger_place, snapshot_path
 from whimbrel.pipeline.settle import sensors_of, trust_of
+from whimbrel.publishing.reading import with_overlay
 from whimbrel.wire.snapshot import Snapshot
 
 Row = dict[str, Any]
@@ -160,7 +161,7 @@ def _ledger_status(data_dir: Path, now: datetime) -> Row | None:
 def _snapshot_status(data_dir: Path, now: datetime) -> Row | None:
     path = snapshot_path(data_dir)
     try:
-        snapshot = Snapshot(path.read_bytes())
+        snapshot = with_overlay(Snapshot(path.read_bytes()), path)
         signatures = list(snapshot.signatures())
     except FileNotFoundError:
         return None
@@ -171,6 +172,7 @@ def _snapshot_status(data_dir: Path, now: datetime) -> Row | None:
         "zone": snapshot.zone.name,
         "serial": snapshot.serial,
         "entries": len(snapshot),
+        "changes": len(snapshot.overlay or ()),
         "signatures": signatures,
         "age_seconds": int(now.timestamp()) - snapshot.born,
         "expires_in_seconds": snapshot.expires - int(now.timestamp()),
