@@ -28,7 +28,9 @@ def test_the_first_serial_is_the_time() -> None:
 def test_a_written_snapshot_is_found_whole(tmp_path: Path) -> None:
     path = tmp_path / "list.snapshot"
     assert previous_serial(path) is None
-    write_snapshot(path, Entries.of([]).snapshot(zone="bl.example", serial=41, born=NOW, expires=NOW.replace(hour=13)))
+    write_snapshot(
+        path, Entries.of([]).moment().snapshot(zone="bl.example", serial=41, born=NOW, expires=NOW.replace(hour=13))
+    )
     assert previous_serial(path) == 41
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]

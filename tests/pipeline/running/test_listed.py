@@ -80,7 +80,9 @@ def listing(tmp_path: Path) -> Listing:
 
 def cut(listings: list[model.Listing], serial: int, now: datetime) -> Snapshot:
     return Snapshot(
-        Entries.of(listings).snapshot(
+        Entries.of(listings)
+        .moment()
+        .snapshot(
             zone=SETTINGS.zone,
             serial=serial,
             born=now,
@@ -244,8 +246,10 @@ def test_whatever_was_decided_snapshot_and_overlay_say_it(
 
 def test_a_snapshot_that_others_put_in_its_place_is_followed_by_our_own(listing: Listing) -> None:
     def others(zone: str, serial: int) -> None:
-        data = Entries.of([]).snapshot(
-            zone=zone, serial=serial, born=listing.now, expires=listing.now + timedelta(hours=1)
+        data = (
+            Entries.of([])
+            .moment()
+            .snapshot(zone=zone, serial=serial, born=listing.now, expires=listing.now + timedelta(hours=1))
         )
         write_snapshot(listing.path, data)
 

@@ -152,7 +152,7 @@ class Listed:
         signing.check_kept(self.path, signers)
         valid = timedelta(hours=settings.valid_hours)
         serial = next_serial(now, previous_serial(self.path))
-        data = self._entries.snapshot(
+        data = self._entries.moment().snapshot(
             zone=settings.zone,
             serial=serial,
             born=now,
