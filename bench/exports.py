@@ -87,7 +87,9 @@ def made_list(entries: int, path: Path) -> None:
     listings = [
         listing(target, chance.choice(codes), now, 60 * chance.randrange(120, 10_000)) for target in sorted(targets)
     ]
-    data = Entries.of(listings).snapshot(zone="bl.example", serial=1, born=now, expires=now + timedelta(days=2))
+    data = (
+        Entries.of(listings).moment().snapshot(zone="bl.example", serial=1, born=now, expires=now + timedelta(days=2))
+    )
     path.write_bytes(data)
 
 

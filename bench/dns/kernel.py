@@ -30,7 +30,8 @@ from tests.nameserver.fast.frames import SERVED, frame_of
 from whimbrel.nameserver.fast.entry import ROUND_BYTES
 from whimbrel.nameserver.fast.kernel import Program
 from whimbrel.wire.snapshot import Snapshot, Zone
-from whimbrel.wire.snapshot.encoder import Reason, Rows, encode, no_rows
+from whimbrel.wire.snapshot.encoder import Reason, encode
+from whimbrel.wire.snapshot.rows import Rows, no_rows
 
 Keys = NDArray[np.uint64]
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whimbrel.wire.snapshot import Zone
-from whimbrel.wire.snapshot.encoder import Reason, Rows, encode, no_rows
+from whimbrel.wire.snapshot.encoder import Reason, encode
+from whimbrel.wire.snapshot.rows import Rows, no_rows
 
 ZONE = "bl.test"
 QUERIES = 100_000  # what load.c holds, and more than any server's caches of answers

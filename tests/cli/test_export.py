@@ -31,7 +31,9 @@ def snapshot(tmp_path: Path) -> Path:
         for target, code in (("192.0.2.1", Code.INFECTED), ("198.51.100.0/24", Code.NETWORK))
     ]
     path = tmp_path / "list.snapshot"
-    data = Entries.of(listings).snapshot(zone="bl.example", serial=1, born=BORN, expires=BORN + timedelta(days=1))
+    data = (
+        Entries.of(listings).moment().snapshot(zone="bl.example", serial=1, born=BORN, expires=BORN + timedelta(days=1))
+    )
     path.write_bytes(data)
     return path
 

@@ -80,7 +80,7 @@ def test_a_server_that_root_started_answers_as_somebody_else() -> None:
         entries = Entries.of([listing("192.0.2.1", Code.INFECTED, now, 3600)])
         path = folder / "list.snapshot"
         expires = now + timedelta(days=1)
-        write_snapshot(path, entries.snapshot(zone="bl.example", serial=1, born=now, expires=expires))
+        write_snapshot(path, entries.moment().snapshot(zone="bl.example", serial=1, born=now, expires=expires))
         path.chmod(0o644)
         command = [str(WHIMBREL), "serve", "--snapshot", str(path), "--listen", "127.0.0.1:0", "--json"]
         with subprocess.Popen([*command, "--user", "nobody"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:

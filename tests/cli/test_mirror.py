@@ -30,7 +30,7 @@ OLD, NEW = new_key(), new_key()
 def made(serial: int, host: str, *keys: object, demo: bool = False) -> bytes:
     entries = [listing(host, Code.INFECTED, NOW, 3_600)]
     expires = NOW + timedelta(hours=2)
-    data = Entries.of(entries).snapshot(zone="bl.example", serial=serial, born=NOW, expires=expires, demo=demo)
+    data = Entries.of(entries).moment().snapshot(zone="bl.example", serial=serial, born=NOW, expires=expires, demo=demo)
     return signed(data, keys or [OLD])  # type: ignore[arg-type]
 
 

@@ -49,7 +49,7 @@ def snapshot(tmp_path: Path) -> Path:
     now = datetime.now(UTC)
     entries = Entries.of([listing("192.0.2.1", Code.INFECTED, now, 3600)])
     expires = now + timedelta(days=1)
-    write_snapshot(path, entries.snapshot(zone="bl.example", serial=1, born=now, expires=expires))
+    write_snapshot(path, entries.moment().snapshot(zone="bl.example", serial=1, born=now, expires=expires))
     return path
 
 

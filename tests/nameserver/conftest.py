@@ -38,7 +38,7 @@ def snapshot_of() -> MakeData:
     """Make a snapshot's bytes of some listings."""
 
     def make(*listings: Listing, serial: int = 7, expires: datetime = EXPIRES) -> bytes:
-        return Entries.of(listings).snapshot(zone="bl.example", serial=serial, born=BORN, expires=expires)
+        return Entries.of(listings).moment().snapshot(zone="bl.example", serial=serial, born=BORN, expires=expires)
 
     return make
 

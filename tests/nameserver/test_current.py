@@ -151,8 +151,10 @@ def test_a_demo_does_not_take_a_real_lists_place(path: Path, now: float, caplog:
     born = datetime.fromtimestamp(now, UTC)
     current = CurrentSnapshot(path, lambda: now)
     for serial, demo in ((8, True), (9, False), (10, True)):
-        data = Entries.of([]).snapshot(
-            zone="bl.example", serial=serial, born=born, expires=born + timedelta(hours=1), demo=demo
+        data = (
+            Entries.of([])
+            .moment()
+            .snapshot(zone="bl.example", serial=serial, born=born, expires=born + timedelta(hours=1), demo=demo)
         )
         write_snapshot(path, data)
         asyncio.run(current.look())

@@ -48,7 +48,7 @@ ZONES = ("bl.example", *(each.name for each in MORE))
 
 def snapshot_of(entries: Entries) -> Snapshot:
     return Snapshot(
-        entries.snapshot(
+        entries.moment().snapshot(
             zone="bl.example",
             serial=7,
             born=BORN,

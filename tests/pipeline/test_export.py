@@ -71,7 +71,7 @@ def test_what_changed_since_the_snapshot_is_exported_too(tmp_path: Path) -> None
     path, entries = tmp_path / "list", Entries()
     entries.put("192.0.2.1", Code.INFECTED, day(50))
     for serial in (1, 2):
-        data = entries.snapshot(zone="bl.example", serial=serial, born=day(45), expires=day(46))
+        data = entries.moment().snapshot(zone="bl.example", serial=serial, born=day(45), expires=day(46))
         write_snapshot(path, data)
         assert targets() == ["192.0.2.1"]
         entries.begin_overlay()
@@ -82,7 +82,7 @@ def test_what_changed_since_the_snapshot_is_exported_too(tmp_path: Path) -> None
         assert targets() == ["192.0.2.7"]
         entries.drop("192.0.2.7")
         entries.put("192.0.2.1", Code.INFECTED, day(50))
-    write_snapshot(path, entries.snapshot(zone="bl.example", serial=3, born=day(45), expires=day(46)))
+    write_snapshot(path, entries.moment().snapshot(zone="bl.example", serial=3, born=day(45), expires=day(46)))
     write_overlay(path, overlay)  # of the one before
     assert targets() == ["192.0.2.1"]
     write_overlay(path, overlay[:-1])
@@ -114,7 +114,7 @@ def test_one_zone_of_several(tmp_path: Path) -> None:
     entries.put("192.0.2.2", FurtherCode.COMPROMISED_ACCOUNT, day(46))
     path = tmp_path / "list"
     path.write_bytes(
-        entries.snapshot(
+        entries.moment().snapshot(
             zone="bl.example", serial=1, born=day(45), expires=day(47), codes=list(Code), more_zones=[auth]
         )
     )

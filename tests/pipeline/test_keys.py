@@ -34,7 +34,7 @@ def snapshot(tmp_path: Path) -> Path:
     path = tmp_path / "list"
     entries = [listing("192.0.2.1", Code.INFECTED, NOW, 60)]
     expires = NOW + timedelta(days=1)
-    path.write_bytes(Entries.of(entries).snapshot(zone="bl.example", serial=7, born=NOW, expires=expires))
+    path.write_bytes(Entries.of(entries).moment().snapshot(zone="bl.example", serial=7, born=NOW, expires=expires))
     return path
 
 
@@ -81,7 +81,7 @@ def test_during_the_overlap_old_and_new_mirrors_are_content(tmp_path: Path, snap
     for trusted in (old, new):
         assert Snapshot(snapshot.read_bytes(), trusting(trusted)).serial == 7
     out = tmp_path / "later"
-    unsigned = Entries.of([]).snapshot(zone="bl.example", serial=8, born=NOW, expires=NOW + timedelta(days=1))
+    unsigned = Entries.of([]).moment().snapshot(zone="bl.example", serial=8, born=NOW, expires=NOW + timedelta(days=1))
     out.write_bytes(unsigned)
     assert keys.sign(out, place, NOW + timedelta(hours=1)) == [new.id]  # the overlap is over
     with pytest.raises(SnapshotError, match=f"not signed by {old.id}, only by {new.id}"):

@@ -61,15 +61,19 @@ def test_what_was_published_is_the_list_of_its_moment_whatever_came_in_later(
     for done, at, data in kept:
         if done is not next(each for each, when, _ in reversed(kept) if when == at):
             continue  # of two of one moment it is the later one
-        again = Entries.of(listings_at(store, at)).snapshot(
-            zone="bl.example",
-            serial=done.serial,
-            born=at,
-            expires=at + timedelta(hours=2),
-            texts=TEXTS,
-            servers=("ns.example",),
-            mailbox=None,
-            demo=False,
+        again = (
+            Entries.of(listings_at(store, at))
+            .moment()
+            .snapshot(
+                zone="bl.example",
+                serial=done.serial,
+                born=at,
+                expires=at + timedelta(hours=2),
+                texts=TEXTS,
+                servers=("ns.example",),
+                mailbox=None,
+                demo=False,
+            )
         )
         assert again == data, at
 

@@ -108,7 +108,7 @@ def test_status_tells_what_changed_since_the_snapshot(tmp_path: Path) -> None:
     entries, path = Entries(), snapshot_path(tmp_path)
     with Evidence.open(tmp_path, write=True):
         pass
-    data = entries.snapshot(zone="bl.example", serial=1, born=day(0), expires=day(2))
+    data = entries.moment().snapshot(zone="bl.example", serial=1, born=day(0), expires=day(2))
     write_snapshot(path, data)
     assert status(tmp_path, day(1))["snapshot"]["changes"] == 0
     entries.begin_overlay()

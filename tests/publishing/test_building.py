@@ -20,7 +20,7 @@ def listing(target: str, code: Code = Code.SPAM_SOURCE, seconds: float = 3600) -
 
 
 def built(*listings: Listing, zone: str = "bl.example") -> Snapshot:
-    return Snapshot(Entries.of(listings).snapshot(zone=zone, serial=1, born=BORN, expires=EXPIRES))
+    return Snapshot(Entries.of(listings).moment().snapshot(zone=zone, serial=1, born=BORN, expires=EXPIRES))
 
 
 def test_what_is_listed_is_found_with_its_code_and_end() -> None:
@@ -100,8 +100,8 @@ def test_entries_kept_change_by_change_give_the_same_bytes_as_the_listings_they_
     assert entries.drop("2001:db8::/64") == NOW + 3600
     assert entries.drop("203.0.113.1") is None
     left = [listing("192.0.2.1", Code.INFECTED, 7200), listing("198.51.100.0/24", Code.NETWORK)]
-    kept = entries.snapshot(zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
-    assert kept == Entries.of(left).snapshot(zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
+    kept = entries.moment().snapshot(zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
+    assert kept == Entries.of(left).moment().snapshot(zone="bl.example", serial=1, born=BORN, expires=EXPIRES)
     assert len(entries) == 2
 
 
@@ -115,7 +115,7 @@ def zone(name: str, *codes: Code | FurtherCode, demo: bool = False) -> Zone:
 
 def cut(entries: Entries, *more: Zone, codes: list[Code | FurtherCode] | None = None, demo: bool = False) -> Snapshot:
     return Snapshot(
-        entries.snapshot(
+        entries.moment().snapshot(
             zone="bl.example", serial=1, born=BORN, expires=EXPIRES, more_zones=more, codes=codes, demo=demo
         )
     )

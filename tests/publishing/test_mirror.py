@@ -26,8 +26,10 @@ OLD, NEW, STRANGER = new_key(), new_key(), new_key()
 
 
 def made(serial: int, *keys: object, hours: float = 1, demo: bool = False) -> bytes:
-    data = Entries.of([]).snapshot(
-        zone="bl.example", serial=serial, born=NOW, expires=NOW + timedelta(hours=hours), demo=demo
+    data = (
+        Entries.of([])
+        .moment()
+        .snapshot(zone="bl.example", serial=serial, born=NOW, expires=NOW + timedelta(hours=hours), demo=demo)
     )
     return signed(data, keys) if keys else data  # type: ignore[arg-type]
 

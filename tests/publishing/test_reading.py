@@ -17,7 +17,7 @@ NOW = datetime(2026, 7, 1, tzinfo=UTC)
 def test_an_overlay_of_its_own_is_read_with_it(tmp_path: Path) -> None:
     path, entries = tmp_path / "list", Entries()
     first, second = (
-        entries.snapshot(zone="bl.example", serial=serial, born=NOW, expires=NOW + timedelta(days=1))
+        entries.moment().snapshot(zone="bl.example", serial=serial, born=NOW, expires=NOW + timedelta(days=1))
         for serial in (1, 2)
     )
     write_snapshot(path, first)

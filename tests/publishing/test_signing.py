@@ -20,8 +20,10 @@ from whimbrel.wire.snapshot import PublicKey, Snapshot, layout
 
 NOW = datetime(2002, 7, 27, 12, tzinfo=UTC)
 OLD, NEW, STRANGER = new_key(), new_key(), new_key()
-PLAIN = Entries.of([listing("192.0.2.1", Code.INFECTED, NOW, 60)]).snapshot(
-    zone="bl.example", serial=7, born=NOW, expires=NOW.replace(hour=18)
+PLAIN = (
+    Entries.of([listing("192.0.2.1", Code.INFECTED, NOW, 60)])
+    .moment()
+    .snapshot(zone="bl.example", serial=7, born=NOW, expires=NOW.replace(hour=18))
 )
 SIGNED = signed(PLAIN, [OLD])
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from whimbrel.errors import SnapshotError
 from whimbrel.wire.snapshot import Entry, Snapshot, Zone, is_newer, layout
 from whimbrel.wire.snapshot.decoder import decode
-from whimbrel.wire.snapshot.encoder import NEAR_END_SECONDS, Reason, Rows, encode, no_rows
+from whimbrel.wire.snapshot.encoder import NEAR_END_SECONDS, Reason, encode
+from whimbrel.wire.snapshot.rows import Rows, no_rows
 
 BORN = 1_000_000_000
 EXPIRES = BORN + 86_400

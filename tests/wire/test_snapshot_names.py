@@ -12,9 +12,10 @@ from whimbrel.errors import SnapshotError
 from whimbrel.wire.snapshot import Entry, Snapshot, Zone, layout, nametable
 from whimbrel.wire.snapshot import names as reading
 from whimbrel.wire.snapshot.decoder import decode
-from whimbrel.wire.snapshot.encoder import Reason, encode, no_rows
+from whimbrel.wire.snapshot.encoder import Reason, encode
 from whimbrel.wire.snapshot.names import Labels, wire_of
 from whimbrel.wire.snapshot.nametable import NameRows
+from whimbrel.wire.snapshot.rows import no_rows
 
 BORN = 1_000_000_000
 EXPIRES = BORN + 86_400

@@ -54,7 +54,9 @@ def apply(entries: Entries, made: list[Change]) -> None:
 
 
 def cut(entries: Entries, serial: int = 5) -> Snapshot:
-    return Snapshot(entries.snapshot(zone="bl.example", serial=serial, born=BORN, expires=BORN + timedelta(days=1)))
+    return Snapshot(
+        entries.moment().snapshot(zone="bl.example", serial=serial, born=BORN, expires=BORN + timedelta(days=1))
+    )
 
 
 def changed(before: list[Change], after: list[Change]) -> tuple[Snapshot, Overlay, Entries]:
@@ -180,7 +182,7 @@ def test_damage_is_refused() -> None:
         with pytest.raises(SnapshotError):
             Overlay(data[:size])
     with pytest.raises(SnapshotError, match="does not begin as a Whimbrel overlay does"):
-        Overlay(entries.snapshot(zone="bl.example", serial=5, born=BORN, expires=BORN + timedelta(days=1)))
+        Overlay(entries.moment().snapshot(zone="bl.example", serial=5, born=BORN, expires=BORN + timedelta(days=1)))
     with pytest.raises(SnapshotError, match=f"more than {MAX_BYTES} bytes"):
         Overlay(data + bytes(MAX_BYTES))
 

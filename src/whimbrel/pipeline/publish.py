@@ -49,15 +49,19 @@ def publish(
     serial = next_serial(now, previous_serial(path))
     with Ledger.open(ledger_place(data_dir), "append") as ledger:
         listings = ledger.note_publication(serial, now)
-    data = Entries.of(listings).snapshot(
-        zone=zone,
-        serial=serial,
-        born=now,
-        expires=now + valid,
-        texts=DEMO_TEXTS if demo else TEXTS,
-        servers=servers,
-        mailbox=mailbox,
-        demo=demo,
+    data = (
+        Entries.of(listings)
+        .moment()
+        .snapshot(
+            zone=zone,
+            serial=serial,
+            born=now,
+            expires=now + valid,
+            texts=DEMO_TEXTS if demo else TEXTS,
+            servers=servers,
+            mailbox=mailbox,
+            demo=demo,
+        )
     )
     if signers:
         data = signing.signed(data, signers)

@@ -30,13 +30,18 @@ def previous_serial(path: Path) -> int | None:
         return None
 
 
-def write_snapshot(path: Path, data: bytes) -> None:
+def write_snapshot(path: Path, data: bytes, overlay: bytes | None = None) -> None:
     """Write a snapshot so that whoever opens `path`, even after a crash, finds the old one or the new one, whole.
 
-    The old one's overlay is taken away.  Raises StoreError where it cannot be written (disk full, no permission); the
-    old one is then untouched.
+    Its own `overlay` is put in the old one's place before, so that nobody takes up the snapshot without what changed
+    since; where there is none, the old one's is taken away.  Raises StoreError where it cannot be written (disk full,
+    no permission); the old snapshot is then untouched.
     """
+    if overlay is not None:
+        write_overlay(path, overlay)
     write_whole(path, (data,), "the snapshot")
+    if overlay is not None:
+        return
     with contextlib.suppress(OSError):  # of another snapshot, nobody takes it up
         overlay_path(path).unlink(missing_ok=True)
 

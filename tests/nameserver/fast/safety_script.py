@@ -48,7 +48,7 @@ def world() -> Snapshot:
         )
     )  # fmt: skip
     entries.exclude("198.51.100.77")
-    return Snapshot(entries.snapshot(zone="bl.example", serial=7, born=BORN, expires=BORN + timedelta(days=1)))
+    return Snapshot(entries.moment().snapshot(zone="bl.example", serial=7, born=BORN, expires=BORN + timedelta(days=1)))
 
 
 def at_the_edge(array: Array) -> Array:

@@ -83,7 +83,7 @@ def list_of(listed: list[tuple[str, int, Code | None]], *, many_zones: bool, has
         if many_zones
         else []
     )
-    data = entries.snapshot(
+    data = entries.moment().snapshot(
         zone="Bl.example", serial=9, born=BORN, expires=BORN + timedelta(days=1), more_zones=more,
         codes=(Code(2), Code(4), Code(9)) if many_zones else None,
     )  # fmt: skip

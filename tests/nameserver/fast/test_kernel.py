@@ -134,7 +134,7 @@ def test_rounds_take_the_queries_in_turn(world: Snapshot) -> None:
 
 def test_a_zone_that_is_part_of_an_address_is_refused() -> None:
     zones = [Zone(name="4.bl.example", servers=("localhost",), mailbox="hostmaster.bl.example")]
-    data = Entries().snapshot(
+    data = Entries().moment().snapshot(
         zone="bl.example", serial=1, born=BORN, expires=BORN + timedelta(days=1), more_zones=zones
     )  # fmt: skip
     with pytest.raises(ConfigError, match="serve the list without the kernel"):

@@ -15,7 +15,9 @@ from whimbrel.wire.snapshot import Overlay, Snapshot, Zone
 
 def made(*more: Zone, entries: Entries | None = None, codes: tuple[Code, ...] | None = None) -> Snapshot:
     return Snapshot(
-        (entries or Entries()).snapshot(
+        (entries or Entries())
+        .moment()
+        .snapshot(
             zone="bl.example", serial=1, born=BORN, expires=BORN + timedelta(days=1), more_zones=more, codes=codes
         )
     )

@@ -28,7 +28,9 @@ def zones() -> Snapshot:
     entries.put_name("spam.example", FurtherCode.SPAMVERTISED, HOUR, wildcard=True)
     domains = zone_of("domain.bl.example", ("ns1.example",), None, codes=(FurtherCode.SPAMVERTISED,))
     return Snapshot(
-        entries.snapshot(zone="bl.example", serial=7, born=BORN, expires=HOUR, codes=list(Code), more_zones=(domains,))
+        entries.moment().snapshot(
+            zone="bl.example", serial=7, born=BORN, expires=HOUR, codes=list(Code), more_zones=(domains,)
+        )
     )
 
 

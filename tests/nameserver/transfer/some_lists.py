@@ -53,4 +53,4 @@ lists = st.dictionaries(_targets, _said, max_size=12)
 def snapshot_of(targets: Targets, serial: int = 7, zone: str = "bl.example") -> Snapshot:
     """Return the snapshot of a list."""
     entries = Entries.of(listing(target, code, BORN, seconds) for target, (code, seconds) in targets.items())
-    return Snapshot(entries.snapshot(zone=zone, serial=serial, born=BORN, expires=EXPIRES))
+    return Snapshot(entries.moment().snapshot(zone=zone, serial=serial, born=BORN, expires=EXPIRES))

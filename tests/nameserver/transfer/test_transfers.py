@@ -48,7 +48,7 @@ class Primary:
 
     def lists(self, targets: Targets, serial: int) -> None:
         entries = Entries.of(listing(target, code, BORN, seconds) for target, (code, seconds) in targets.items())
-        made = entries.snapshot(zone="bl.example", serial=serial, born=BORN, expires=EXPIRES)
+        made = entries.moment().snapshot(zone="bl.example", serial=serial, born=BORN, expires=EXPIRES)
         write_snapshot(self.path, made)
 
     @asynccontextmanager

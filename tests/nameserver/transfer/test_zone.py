@@ -20,7 +20,8 @@ from whimbrel.nameserver import answer
 from whimbrel.nameserver.transfer import zone
 from whimbrel.nameserver.transfer.differences import History
 from whimbrel.wire.snapshot import Snapshot, Zone
-from whimbrel.wire.snapshot.encoder import Reason, Rows, encode, no_rows
+from whimbrel.wire.snapshot.encoder import Reason, encode
+from whimbrel.wire.snapshot.rows import Rows, no_rows
 
 Address = IPv4Address | IPv6Address
 

@@ -99,7 +99,7 @@ def made_world(seed: int, now: datetime, targets: int = 400, excluded: float = 0
         first, last = network.network_address, network.broadcast_address
         questions += [first, last, first - 1, last + 1]
     questions += [IPv4Address("127.0.0.1"), IPv4Address("8.8.8.8"), IPv6Address("2001:db8:ff::1")]
-    data = entries.snapshot(
+    data = entries.moment().snapshot(
         zone="bl.example",
         serial=int(born.timestamp()),
         born=born,

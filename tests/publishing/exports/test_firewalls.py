@@ -161,5 +161,5 @@ def network_with_a_hole(seconds: int, valid: timedelta = timedelta(days=2)) -> t
         listing("198.51.100.0/24", Code.NETWORK, born, 90 * 86_400),
         listing("198.51.100.9", Code.SPAM_SOURCE, born, seconds),
     ]
-    data = Entries.of(listings).snapshot(zone="bl.example", serial=1, born=born, expires=born + valid)
+    data = Entries.of(listings).moment().snapshot(zone="bl.example", serial=1, born=born, expires=born + valid)
     return Snapshot(data), int(born.timestamp())

@@ -69,7 +69,7 @@ def snapshot() -> Snapshot:
     entries.put_name(FILE, FurtherCode.MALICIOUS_FILE, hour)
     servers = ("ns1.example",)
     return Snapshot(
-        entries.snapshot(
+        entries.moment().snapshot(
             zone=ZONES[0],
             serial=1,
             born=born,

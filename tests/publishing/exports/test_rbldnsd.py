@@ -127,11 +127,15 @@ def test_names_answer_as_addresses_do(debian_program: DebianProgram, world: Worl
 @pytest.mark.debian
 def test_an_expired_list_is_not_answered_from(debian_program: DebianProgram, folder: Path) -> None:
     born = datetime.now(UTC) - timedelta(hours=3)
-    data = Entries.of([listing("192.0.2.1", Code.INFECTED, born, 86_400)]).snapshot(
-        zone="bl.example",
-        serial=1,
-        born=born,
-        expires=born + timedelta(hours=2),
+    data = (
+        Entries.of([listing("192.0.2.1", Code.INFECTED, born, 86_400)])
+        .moment()
+        .snapshot(
+            zone="bl.example",
+            serial=1,
+            born=born,
+            expires=born + timedelta(hours=2),
+        )
     )
     written(content_of(Snapshot(data), int(born.timestamp())), "ip4trie", folder / "ip4trie")
     with rbldnsd(debian_program("rbldnsd", "rbldnsd"), folder, "bl.example:ip4trie:ip4trie") as ask:
@@ -148,12 +152,16 @@ def test_a_text_stands_once_above_what_shares_it(world: World) -> None:
 
 def test_a_dollar_in_a_text_stays_one() -> None:
     born = datetime(2002, 7, 27, tzinfo=UTC)
-    data = Entries.of([listing("192.0.2.1", Code.INFECTED, born, 3600)]).snapshot(
-        zone="bl.example",
-        serial=1,
-        born=born,
-        expires=born + timedelta(days=1),
-        texts=dict.fromkeys(Code, "{address} costs $5"),
+    data = (
+        Entries.of([listing("192.0.2.1", Code.INFECTED, born, 3600)])
+        .moment()
+        .snapshot(
+            zone="bl.example",
+            serial=1,
+            born=born,
+            expires=born + timedelta(days=1),
+            texts=dict.fromkeys(Code, "{address} costs $5"),
+        )
     )
     content = content_of(Snapshot(data), int(born.timestamp()))
     assert ":127.0.0.4:$ costs $$5\n192.0.2.1\n" in text_of(content, "ip4trie")
@@ -164,8 +172,10 @@ def test_a_wildcard_of_ipv4_lists_nothing_of_ipv6() -> None:
     """`*.0.0.2`, of 2.0.0.0/24, would be the end of every name of 2001::/16: its addresses stand one by one."""
     born = datetime(2002, 7, 27, tzinfo=UTC)
     listings = [("2.0.0.0/23", Code.NETWORK), ("2.0.0.7", Code.INFECTED), ("2.0.40.0/24", Code.NETWORK)]
-    data = Entries.of([listing(target, code, born, 3600) for target, code in listings]).snapshot(
-        zone="bl.example", serial=1, born=born, expires=born + timedelta(days=1)
+    data = (
+        Entries.of([listing(target, code, born, 3600) for target, code in listings])
+        .moment()
+        .snapshot(zone="bl.example", serial=1, born=born, expires=born + timedelta(days=1))
     )
     lines = text_of(content_of(Snapshot(data), int(born.timestamp())), "dnset").splitlines()
     names = [line.split()[0] for line in lines if line[0].isdigit() or line[0] == "*"]

@@ -76,7 +76,7 @@ def test_addresses_are_carved_as_a_table_of_them_is(targets: list[tuple[int, int
         else:
             entries.put(target, code, born + timedelta(hours=1))
         listed |= dict.fromkeys(range(low, low + (1 << (32 - bits))), code)
-    data = entries.snapshot(zone="bl.example", serial=1, born=born, expires=born + timedelta(hours=2))
+    data = entries.moment().snapshot(zone="bl.example", serial=1, born=born, expires=born + timedelta(hours=2))
     content = content_of(Snapshot(data), int(born.timestamp()))
     found, rows = dict[int, Code | None](), list(one_by_one(carved(content, content.ipv4, 32)))
     for key, prefix, reason, _ in sorted(rows, key=lambda row: row[1]):

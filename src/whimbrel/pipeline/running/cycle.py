@@ -222,7 +222,7 @@ class Cycle:
             if self._listed.is_due(now, time.monotonic(), at_once=at_once):
                 key = self.config.publish.signing_key
                 signers = keys_in_use(Path(self.config.store.data), Path(key) if key else None, now)
-                self._listed.publish(now, time.monotonic(), signers)
+                self._listed.publish(now, time.monotonic(), signers, at_once=at_once)
 
         self.steps["publish"].run(publish)
 

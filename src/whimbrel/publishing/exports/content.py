@@ -17,8 +17,9 @@ from whimbrel.model.listing import FURTHER_MEANING, MEANING, Code, FurtherCode
 from whimbrel.publishing.exports.names import Name, names_in_force
 from whimbrel.wire.snapshot import Entry, Snapshot, Zone
 from whimbrel.wire.snapshot.decoder import decode
-from whimbrel.wire.snapshot.encoder import HOST_BITS, Reason, Rows
+from whimbrel.wire.snapshot.encoder import HOST_BITS, Reason
 from whimbrel.wire.snapshot.layout import EXCLUDED
+from whimbrel.wire.snapshot.rows import Rows
 
 _LOOPBACK_OCTET = 127
 _TEST_LABEL = "test"  # beneath which names are test entries alone: RFC 2606 keeps it from use

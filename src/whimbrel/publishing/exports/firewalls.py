@@ -13,7 +13,8 @@ import numpy as np
 from whimbrel.model.listing import Code, FurtherCode
 from whimbrel.publishing.exports.content import Content, address, parts, target
 from whimbrel.publishing.exports.rows import nested, ranges
-from whimbrel.wire.snapshot.encoder import HOST_BITS, Rows
+from whimbrel.wire.snapshot.encoder import HOST_BITS
+from whimbrel.wire.snapshot.rows import Rows
 
 TABLE = "whimbrel"
 _NFT_TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}

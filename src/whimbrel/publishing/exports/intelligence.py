@@ -13,7 +13,8 @@ import msgspec
 from whimbrel.model.listing import Code, FurtherCode
 from whimbrel.publishing.exports.content import Content, answer, chosen, meaning, one_by_one, target, written_time
 from whimbrel.publishing.exports.rows import carved
-from whimbrel.wire.snapshot.encoder import HOST_BITS, Rows
+from whimbrel.wire.snapshot.encoder import HOST_BITS
+from whimbrel.wire.snapshot.rows import Rows
 
 # RFC 9562's name space for DNS names: a zone is one.  (STIX keeps its own name space for observables alone.)
 _NAMESPACE = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from whimbrel.publishing.exports.content import Content, chosen, one_by_one, target
-from whimbrel.wire.snapshot.encoder import HOST_BITS, Rows
+from whimbrel.wire.snapshot.encoder import HOST_BITS
+from whimbrel.wire.snapshot.rows import Rows
 
 # Of the outer and the inner block; nothing wider than the outer one is ever published (see `publishing.building`).
 _BLOCK_BITS = {4: (8, 16), 6: (16, 32)}

@@ -30,7 +30,8 @@ from whimbrel.publishing.exports.content import (
 from whimbrel.publishing.exports.names import spelled_out
 from whimbrel.publishing.exports.rows import Range, disjoint, ranges
 from whimbrel.wire import lifetimes
-from whimbrel.wire.snapshot.encoder import HOST_BITS, Rows
+from whimbrel.wire.snapshot.encoder import HOST_BITS
+from whimbrel.wire.snapshot.rows import Rows
 
 _LOCALHOST = 0x7F000001  # never listed (RFC 5782, section 5), nor where the file is served together with others
 _LABEL_BITS = {4: 8, 6: 4}

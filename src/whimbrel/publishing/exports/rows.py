@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whimbrel.publishing.exports.content import Content, Row, one_by_one
-from whimbrel.wire.snapshot.encoder import Rows
+from whimbrel.wire.snapshot.rows import Rows
 
 
 class Range(NamedTuple):

@@ -99,7 +99,8 @@ processor instructions.
 What changes between two snapshots stands in an overlay, a small file of its own: `overlay.py`.
 
 `view.py` reads (names: `names.py`, networks: `networks.py`), `signature.py` verifies, `encoder.py` writes (names:
-`nametable.py`), `decoder.py` gives the columns back (these need NumPy), `layout.py` is what they share.
+`nametable.py`; columns: `rows.py`), `decoder.py` gives the columns back (these need NumPy), `layout.py` is what they
+share.
 """
 
 from whimbrel.wire.snapshot.layout import Entry, Zone, is_newer

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whimbrel.wire.snapshot import layout
-from whimbrel.wire.snapshot.encoder import CLASS_TYPE, HOST_BITS, KEY_TYPE, Reason, Rows, encode, stacked, where
+from whimbrel.wire.snapshot.encoder import CLASS_TYPE, HOST_BITS, KEY_TYPE, Reason, encode
 from whimbrel.wire.snapshot.nametable import NameRows, no_names
 from whimbrel.wire.snapshot.networks import Networks
+from whimbrel.wire.snapshot.rows import Rows, stacked, where
 from whimbrel.wire.snapshot.view import Snapshot
 
 

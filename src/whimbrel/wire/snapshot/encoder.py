@@ -15,6 +15,7 @@ from whimbrel.wire.snapshot import layout
 from whimbrel.wire.snapshot.layout import Zone
 from whimbrel.wire.snapshot.nametable import NameRows, name_sections, no_names, sorted_names
 from whimbrel.wire.snapshot.overlay import BASE, MAX_ROWS, Base
+from whimbrel.wire.snapshot.rows import Rows, is_same_target, stacked, where
 
 # Who ends before this keeps his exact end: three times the five minutes between two snapshots of a busy list.
 NEAR_END_SECONDS = 900
@@ -39,25 +40,6 @@ class Reason(NamedTuple):
 
     code: int
     text: str
-
-
-class Rows(NamedTuple):
-    """Listed hosts and networks of one family, as columns of equal length.
-
-    `key` is the IPv4 address or the upper half of the IPv6 address (no bit set beyond the prefix), `prefix` the prefix
-    length (32 or 64: a host), `reason` a row of the reasons, `until` seconds since 1970.  A target may have
-    several rows.
-    """
-
-    key: NDArray[np.uint64]
-    prefix: NDArray[np.uint8]
-    reason: NDArray[np.uint32]
-    until: _Numbers
-
-
-def no_rows() -> Rows:
-    """Return rows of nothing."""
-    return Rows(np.empty(0, np.uint64), np.empty(0, np.uint8), np.empty(0, np.uint32), np.empty(0, np.int64))
 
 
 def encode(
@@ -134,7 +116,7 @@ class _Classes:
         for chosen in (~side, side):
             if chosen.any():
                 pairs = _packed(reason[chosen], until[chosen])
-                distinct, inverse = np.unique(pairs, return_inverse=True)
+                distinct, inverse = _distinct(pairs)
                 numbers[chosen] = inverse.astype(np.uint32) + np.uint32(self._count)
                 self._pairs.append(distinct)
                 self._count += len(distinct)
@@ -150,6 +132,9 @@ class _Classes:
         return filled.tobytes()
 
 
+_FEW = 16_384
+# So few are sorted in less time than it takes to look at their ends.
+_SORTED_QUICKLY = 10_000
 _UNTIL_BITS = 40  # seconds since 1970 until the year 36,812; leaves 23 bits for the reason
 
 
@@ -157,28 +142,66 @@ def _packed(reason: NDArray[np.uint32], until: _Numbers) -> NDArray[np.int64]:
     return (reason.astype(np.int64) << _UNTIL_BITS) | until
 
 
+def _distinct(pairs: _Numbers) -> tuple[_Numbers, NDArray[np.intp]]:
+    """Return what `np.unique` does with `return_inverse`, without sorting where ends lie near each other.
+
+    Each reason gets as many numbers as there are seconds from its first end to its last; one pass marks those in use.
+    """
+    if len(pairs) < _SORTED_QUICKLY:
+        return np.unique(pairs, return_inverse=True)
+    reason, until = pairs >> _UNTIL_BITS, pairs & ((1 << _UNTIL_BITS) - 1)
+    present = np.flatnonzero(np.bincount(reason))
+    first = np.zeros(present[-1] + 1, np.int64)
+    seconds = np.zeros(len(present), np.int64)
+    for row, each in enumerate(present):
+        ends = until[reason == each]
+        first[each], seconds[row] = ends.min(), np.ptp(ends) + 1
+    offsets = np.cumsum(seconds) - seconds
+    if seconds.sum() > len(pairs):
+        return np.unique(pairs, return_inverse=True)
+    base = first.copy()
+    base[present] -= offsets
+    number = until - base[reason]
+    used = np.zeros(seconds.sum(), np.bool_)
+    used[number] = True
+    places = np.flatnonzero(used)
+    of_reason = present[np.searchsorted(offsets, places, side="right") - 1]
+    distinct = (of_reason << _UNTIL_BITS) | (places + base[of_reason])
+    return distinct, (np.cumsum(used) - 1)[number]
+
+
 def _latest(rows: Rows, born: int, codes: _Numbers) -> Rows:
     """Return the rows still running, sorted by key, prefix and code, of those alike the one that ends last."""
-    rows = where(rows, rows.until > born)
+    rows = _chosen(rows, rows.until > born)
+    if _is_in_order(rows, codes):
+        return rows
     rows = where(rows, np.lexsort((rows.reason, rows.until, codes[rows.reason], rows.prefix, rows.key)))
     code = codes[rows.reason]
     last = np.ones(len(rows.key), np.bool_)
-    last[:-1] = ~_is_same_target(rows) | (code[1:] != code[:-1])
+    last[:-1] = ~is_same_target(rows) | (code[1:] != code[:-1])
     return where(rows, last)
+
+
+def _chosen(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:
+    """Return the chosen rows; all of them are not copied."""
+    return rows if chosen.all() else where(rows, chosen)
+
+
+def _is_in_order(rows: Rows, codes: _Numbers) -> bool:
+    """Tell whether keys ascend; where they are alike, prefixes; and where these are, codes."""
+    alike = np.flatnonzero(rows.key[1:] <= rows.key[:-1])  # in a list kept in order, only networks and exclusions
+    key, prefix, code = rows.key, rows.prefix, codes[rows.reason]
+    after = alike + 1
+    is_after = (prefix[after] > prefix[alike]) | ((prefix[after] == prefix[alike]) & (code[after] > code[alike]))
+    return bool(((key[after] == key[alike]) & is_after).all())
 
 
 def _split(rows: Rows, bits: int) -> tuple[Rows, Rows]:
     """Return hosts, each under its lowest code, and all else: networks, and what hosts have under further codes."""
     is_first = np.ones(len(rows.key), np.bool_)
-    is_first[1:] = ~_is_same_target(rows)
+    is_first[1:] = ~is_same_target(rows)
     is_host = (rows.prefix == bits) & is_first
-    return where(rows, is_host), where(rows, ~is_host)
-
-
-def _is_same_target(rows: Rows) -> NDArray[np.bool_]:
-    """Tell of each row but the first whether it has the target of the one before."""
-    same: NDArray[np.bool_] = (rows.key[1:] == rows.key[:-1]) & (rows.prefix[1:] == rows.prefix[:-1])
-    return same
+    return _chosen(rows, is_host), where(rows, ~is_host)
 
 
 def _rounded(reasons: NDArray[np.uint32], until: _Numbers, born: int, codes: _Numbers, most: int) -> _Rounded:
@@ -186,23 +209,35 @@ def _rounded(reasons: NDArray[np.uint32], until: _Numbers, born: int, codes: _Nu
 
     The end of an exclusion is exact: rounded down, it would list somebody too early.
     """
-    distinct, inverse = np.unique(_packed(reasons, until), return_inverse=True)
+    distinct, inverse = _distinct(_packed(reasons, until))
     if len(distinct) <= most:
         return _Rounded(reasons, until, np.zeros(len(reasons), np.bool_))
     reason = (distinct >> _UNTIL_BITS).astype(np.uint32)
     until_of = distinct & ((1 << _UNTIL_BITS) - 1)
     exact = (until_of - born <= NEAR_END_SECONDS) | (codes[reason] == layout.EXCLUDED)
-    for steps in STEPS:
-        coarse = np.where(exact, until_of, _floored(until_of, born, steps))
-        named = np.unique(_packed(reason[~exact], coarse[~exact]))
-        if len(named) <= most:
-            return _Rounded(reasons, coarse[inverse], exact[inverse])
+    steps = _finest(reason[~exact], until_of[~exact], born, most)
+    coarse = np.where(exact, until_of, _floored(until_of, born, steps or STEPS[-1]))
+    if steps is not None:
+        return _Rounded(reasons, coarse[inverse], exact[inverse])
     # Too many reasons even so: the commonest classes stay in the rows, the others have an exact end in the side table.
     of_row = _packed(reasons, coarse[inverse])
     classes, counts = np.unique(of_row[~exact[inverse]], return_counts=True)
     common = classes[np.argsort(-counts, kind="stable")[:most]]
     side = exact[inverse] | ~np.isin(of_row, common)
     return _Rounded(reasons, np.where(side, until, coarse[inverse]), side)
+
+
+def _finest(reason: NDArray[np.uint32], until: _Numbers, born: int, most: int) -> int | None:
+    """Return the steps that leave at most `most` classes, the finest such; None where none do."""
+    # Where some of the ends take too many classes, so do all: the few tell at once.
+    few = slice(None, None, len(until) // _FEW + 1)
+    for steps in STEPS:
+        if all(
+            len(np.unique(_packed(reason[part], _floored(until[part], born, steps)))) <= most
+            for part in (few, slice(None))
+        ):
+            return steps
+    return None
 
 
 def _floored(until: _Numbers, born: int, steps: int) -> _Numbers:
@@ -235,28 +270,13 @@ def _host_sections(
 
 
 def _network_sections(name: str, family: int, networks: Rows, classes: _Classes) -> dict[str, bytes]:
-    order = np.lexsort((networks.key, -networks.prefix.astype(np.int64)))  # stable: of one target the lowest code first
-    networks = where(networks, order)
+    # Stable: within a prefix length, keys ascend as they did, and of one target the lowest code comes first.
+    networks = where(networks, np.argsort(~networks.prefix, kind="stable"))
     number = classes.add(networks.reason, networks.until, np.ones(len(networks.key), np.bool_))
     number[networks.until == TAKEN_OFF] = 0
-    prefixes, starts, counts = np.unique(-networks.prefix.astype(np.int64), return_index=True, return_counts=True)
+    prefixes, starts, counts = np.unique(~networks.prefix, return_index=True, return_counts=True)
     return {
-        f"{name}.group": np.stack([-prefixes, starts, counts], axis=1).astype("<u4").tobytes(),
+        f"{name}.group": np.stack([~prefixes, starts, counts], axis=1).astype("<u4").tobytes(),
         f"{name}.key": networks.key.astype(KEY_TYPE[family]).tobytes(),
         f"{name}.class": number.astype("<u4").tobytes(),
     }
-
-
-def where(rows: Rows, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
-    """Return the chosen rows, by a mask or by their places."""
-    return Rows(rows.key[chosen], rows.prefix[chosen], rows.reason[chosen], rows.until[chosen])
-
-
-def stacked(first: Rows, second: Rows) -> Rows:
-    """Return the rows of both."""
-    return Rows(
-        np.concatenate((first.key, second.key)),
-        np.concatenate((first.prefix, second.prefix)),
-        np.concatenate((first.reason, second.reason)),
-        np.concatenate((first.until, second.until)),
-    )
