@@ -4,13 +4,23 @@ from datetime import timedelta
 from typing import Any
 
 import numba
+import numpy as np
 from tests.nameserver.conftest import BORN, MakeListing
 
 from whimbrel.model.listing import Code, FurtherCode
-from whimbrel.nameserver.fast.search import ABOVE_ZONE, HAS_NAMES, SHOWS_ALL, SHOWS_NO_ADDRESS
+from whimbrel.nameserver.fast.search import (
+    ABOVE_ZONE,
+    ABSENT,
+    HAS_NAMES,
+    SHOWS_ALL,
+    SHOWS_NO_ADDRESS,
+    ipv4_row,
+    ipv6_row,
+)
 from whimbrel.nameserver.fast.tables import lists_of, overlaid
 from whimbrel.publishing import Entries
 from whimbrel.wire.snapshot import Overlay, Snapshot, Zone
+from whimbrel.wire.snapshot.encoder import Reason, Rows, encode
 
 
 def made(*more: Zone, entries: Entries | None = None, codes: tuple[Code, ...] | None = None) -> Snapshot:
@@ -64,6 +74,24 @@ def test_an_overlay_changes_no_type() -> None:
     assert overlaid(lists, None) is lists
     type_of: Any = numba.typeof
     assert type_of(overlaid(lists, overlay_of(base, "192.0.2.1"))) == type_of(lists)
+
+
+def test_a_list_of_any_length_has_the_same_types() -> None:
+    """Up to half a million hosts the file's own index by /16 will do; a longer list's cells are made at load."""
+    keys = np.arange(600_000, dtype=np.uint64) << np.uint64(12)
+    until, hosts = np.full(len(keys), int(BORN.timestamp()) + 3600), np.full(len(keys), 32, np.uint8)
+    rows = Rows(keys, hosts, np.zeros(len(keys), np.uint32), until)
+    born = int(BORN.timestamp())
+    data = encode(
+        zone=zone("bl.example"), serial=1, born=born, expires=born + 9999, reasons=[Reason(2, "listed")], ipv4=rows,
+        ipv6=rows._replace(key=keys << np.uint64(20), prefix=hosts * np.uint8(2)),
+    )  # fmt: skip
+    lists, short = lists_of(Snapshot(data)), lists_of(made())
+    assert (short.cell_bits, lists.cell_bits) == (16, 15)
+    assert (ipv4_row(lists, 4096), ipv4_row(lists, 4097)) == (1, ABSENT)
+    assert (ipv6_row(lists, keys[7] << np.uint64(20)), ipv6_row(lists, keys[7])) == (7, ABSENT)
+    type_of: Any = numba.typeof
+    assert type_of(lists) == type_of(short)
 
 
 def test_touched_is_where_something_changed() -> None:

@@ -1,7 +1,7 @@
 """A batch of queries at once: the same answer as one by one, with the waiting for memory done together.
 
-At ten million entries a search waits for memory some four times.  One by one these waits add up; here every search of
-the batch makes its first step, then every one its second: the processor has the memory of many under way at a time.
+At ten million entries a search waits for memory some three times.  One by one these waits add up; here every search of
+the batch looks into the index, then every one at the hosts: the processor has the memory of many under way at a time.
 """
 
 from typing import NamedTuple
@@ -9,9 +9,18 @@ from typing import NamedTuple
 import numpy as np
 
 from whimbrel.nameserver.fast.answer import reply, without_address
-from whimbrel.nameserver.fast.insides import inlined, signed, unsigned
+from whimbrel.nameserver.fast.insides import inlined, signed
 from whimbrel.nameserver.fast.question import asked
-from whimbrel.nameserver.fast.search import ABSENT, Array, Lists, ipv4_block, ipv4_class, ipv6_class
+from whimbrel.nameserver.fast.search import (
+    Array,
+    Lists,
+    ipv4_cell,
+    ipv4_class,
+    ipv6_class,
+    ipv6_slot,
+    row_in_cell,
+    row_in_slots,
+)
 
 
 class Searches(NamedTuple):
@@ -22,8 +31,9 @@ class Searches(NamedTuple):
     end: Array
     number: Array
     which: Array  # the packet that a search is for
+    begin: Array  # the row or slot at which it begins
+    there: Array  # what the index has there: how many hosts, or a slot's content
     row: Array
-    left: Array
 
 
 def searches(size: int) -> Searches:
@@ -34,41 +44,10 @@ def searches(size: int) -> Searches:
         end=np.zeros(size, np.int64),
         number=np.zeros(size, np.int64),
         which=np.zeros(size, np.int64),
+        begin=np.zeros(size, np.int64),
+        there=np.zeros(size, np.int64),
         row=np.zeros(size, np.int64),
-        left=np.zeros(size, np.int64),
     )
-
-
-@inlined
-def halve(keys: Array, under_way: Searches, count: int, lower: int) -> None:
-    """Bring the first `count` searches, step by step together, to the last key that is not above the wanted one."""
-    longest = 0
-    for place in range(count):
-        longest = max(longest, under_way.left[place])
-    while longest > 1:
-        for place in range(count):
-            row, half = under_way.row[place], under_way.left[place] >> 1
-            wanted = under_way.key[under_way.which[place]] & lower
-            under_way.row[place] = row + half * signed(keys[unsigned(row + half)] <= wanted)
-            under_way.left[place] -= half
-        longest -= longest >> 1
-
-
-@inlined
-def search_all(keys: Array, under_way: Searches, count: int, lower: int) -> None:
-    """End the first `count` searches with the row of what is wanted (its `lower` bits), or ABSENT.
-
-    Each begins at its `row`, with `left` keys to look at.
-    """
-    for place in range(count):
-        if under_way.left[place] == 0:
-            under_way.row[place] = 0  # any that is there: it is read, and not looked at
-    if len(keys) > 0:
-        halve(keys, under_way, count, lower)
-    for place in range(count):
-        wanted = under_way.key[under_way.which[place]] & lower
-        if under_way.left[place] == 0 or keys[unsigned(under_way.row[place])] != wanted:
-            under_way.row[place] = ABSENT
 
 
 @inlined
@@ -93,8 +72,11 @@ def ask_all(rows: Array, sizes: Array, count: int, lists: Lists, under_way: Sear
 def find_ipv4(lists: Lists, under_way: Searches, count: int, now: int) -> None:
     """Find the classes of the IPv4 addresses."""
     for place in range(count):
-        under_way.row[place], under_way.left[place] = ipv4_block(lists, signed(under_way.key[under_way.which[place]]))
-    search_all(lists.suffix, under_way, count, unsigned(0xFFFF))
+        key = under_way.key[under_way.which[place]]
+        under_way.begin[place], under_way.there[place] = ipv4_cell(lists, signed(key))
+    for place in range(count):
+        address = signed(under_way.key[under_way.which[place]])
+        under_way.row[place] = row_in_cell(lists, under_way.begin[place], under_way.there[place], address)
     for place in range(count):
         which = under_way.which[place]
         address = signed(under_way.key[which])
@@ -107,8 +89,11 @@ def find_ipv6(lists: Lists, under_way: Searches, count: int, now: int) -> None:
     first = len(under_way.which) - count
     for place in range(count):  # upwards: where the two overlap, what is written over has been read
         under_way.which[place] = under_way.which[first + place]
-        under_way.row[place], under_way.left[place] = 0, len(lists.key)
-    search_all(lists.key, under_way, count, ~unsigned(0))
+        key = under_way.key[under_way.which[place]]
+        under_way.begin[place], under_way.there[place] = ipv6_slot(lists, key)
+    for place in range(count):
+        key = under_way.key[under_way.which[place]]
+        under_way.row[place] = row_in_slots(lists, under_way.begin[place], under_way.there[place], key)
     for place in range(count):
         which = under_way.which[place]
         zone, key = under_way.zone[which], under_way.key[which]

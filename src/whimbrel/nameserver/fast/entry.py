@@ -20,14 +20,13 @@ SECTION = "xdp"
 FRAME_MAP_BYTES = 1024  # what the bounds that the verifier sees come to, and more
 ROUND_BYTES = 128
 CLASS_ROWS = 2 * (VALUE_CLASSES + 1)
-_INDEX_ROWS = 2 * BLOCKS  # a power of two above the 65,537 that there are
 _BIT_ROWS = BLOCKS // 64
 _CONTROL_ROWS = 3
 
 # The maps, in the order of the arguments of the compiled function.
 _TYPES = {
     "control": "int64", "name": "uint8", "care": "uint8", "soa": "uint8", "shows": "uint64", "ends": "int64",
-    "block": "uint32", "near": "uint64", "touched": "uint64", "suffix": "uint16", "value": "uint8",
+    "cells": "uint32", "near": "uint64", "touched": "uint64", "suffix": "uint16", "value": "uint8",
 }  # fmt: skip
 _SIGNATURE = "int32(CPointer(uint8), CPointer(uint8), int64, int64{})".format(
     "".join(f", CPointer({kind})" for kind in _TYPES.values())
@@ -114,7 +113,9 @@ Pointer = Any
 
 
 class Shape(NamedTuple):
-    """What is constant in a program: bytes of the zone's name and SOA, its flags, and a power of two above the rows.
+    """What is constant in a program: bytes of the zone's name and SOA, its flags, a power of two above the rows.
+
+    `cell_bits` as in `Lists`.
 
     With `rounds`, a power of two, it is a program to be timed: in place of what it was given it takes the next of so
     many frames in the map `asked`, and counts in `turns`; what it sends has the length of what it was given.
@@ -124,6 +125,7 @@ class Shape(NamedTuple):
     soa_bytes: int
     flags: int
     rows: int
+    cell_bits: int
     rounds: int = 0
 
 
@@ -151,32 +153,36 @@ def map_bytes(shape: Shape) -> dict[str, int]:
     """Return the maps of a program by name, with the bytes of each; that of the frame, `cpu_frame`, left out."""
     rows = {
         "control": _CONTROL_ROWS, "name": NAME_ROW, "care": NAME_ROW, "soa": SOA_ROW, "shows": SHOWS_ROW,
-        "ends": CLASS_ROWS, "block": _INDEX_ROWS, "near": _BIT_ROWS, "touched": _BIT_ROWS, "suffix": shape.rows,
+        "ends": CLASS_ROWS, "cells": _cell_rows(shape), "near": _BIT_ROWS, "touched": _BIT_ROWS, "suffix": shape.rows,
         "value": shape.rows,
     }  # fmt: skip
     sizes = {name: count * np.dtype(_TYPES[name]).itemsize for name, count in rows.items()}
     return sizes | ({"asked": ROUND_BYTES * shape.rounds, "turns": 16} if shape.rounds else {})
 
 
+def _cell_rows(shape: Shape) -> int:
+    return (1 << 32 - shape.cell_bits) + 1
+
+
 def _answering(shape: Shape) -> Callable[..., int]:
     """Return the function that Numba compiles: pointers made arrays, the shape's numbers constants."""
     # Of one zone, and constants: what they decide is gone from the program.
     name_bytes, soa_bytes, flags = (cast("Array", (number,)) for number in shape[:3])
-    rows, mask = shape.rows, shape.rows - 1
+    rows, mask, cell_rows, cell_bits = shape.rows, shape.rows - 1, _cell_rows(shape), shape.cell_bits
 
     def function(
         headers: Pointer, packet: Pointer, length: int, clock: int, control: Pointer, name: Pointer, care: Pointer,
-        soa: Pointer, shows: Pointer, ends: Pointer, block: Pointer, near: Pointer, touched: Pointer, suffix: Pointer,
+        soa: Pointer, shows: Pointer, ends: Pointer, cells: Pointer, near: Pointer, touched: Pointer, suffix: Pointer,
         value: Pointer,
     ) -> int:  # fmt: skip
-        none, keys = carray(block, 0), carray(near, 0)
+        none, keys = carray(cells, 0), carray(near, 0)
         bits, networks, wide = carray(touched, _BIT_ROWS), Nets(none, none, none, 0), Nets(none, keys, none, 0)
         ipv4 = Family(carray(value, rows), none, none, 0, networks, networks, bits, mask)
         ipv6 = Family(carray(value, rows), keys, none, 0, wide, wide, bits, mask)
         lists = Lists(
             1, carray(name, NAME_ROW), carray(care, NAME_ROW), name_bytes, carray(soa, SOA_ROW), soa_bytes,
-            carray(shows, SHOWS_ROW), flags, carray(ends, CLASS_ROWS), CLASS_ROWS - 1, carray(block, _INDEX_ROWS),
-            carray(suffix, rows), carray(near, _BIT_ROWS), ipv4, keys, 0, ipv6,
+            carray(shows, SHOWS_ROW), flags, carray(ends, CLASS_ROWS), CLASS_ROWS - 1, carray(cells, cell_rows),
+            cell_bits, carray(suffix, rows), carray(near, _BIT_ROWS), ipv4, keys, none, 0, 0, ipv6,
         )  # fmt: skip
         return respond(
             carray(headers, HEADERS_BYTES), carray(packet, PACKET_BYTES), length, lists, carray(control, _CONTROL_ROWS),

@@ -108,7 +108,8 @@ def _main_row(snapshot: Snapshot, lists: Lists) -> int:
 
 def _shape(lists: Lists, zone: int, rounds: int) -> Shape:
     rows = max(_LEAST_ROWS, 1 << len(lists.suffix).bit_length())
-    return Shape(int(lists.name_bytes[zone]), int(lists.soa_bytes[zone]), int(lists.flags[zone]), rows, rounds)
+    name_bytes, soa_bytes, flags = (int(each[zone]) for each in (lists.name_bytes, lists.soa_bytes, lists.flags))
+    return Shape(name_bytes, soa_bytes, flags, rows, lists.cell_bits, rounds)
 
 
 def _contents(lists: Lists, zone: int) -> dict[str, bytes]:
@@ -120,7 +121,7 @@ def _contents(lists: Lists, zone: int) -> dict[str, bytes]:
     return {
         "name": row(lists.name, NAME_ROW), "care": row(lists.care, NAME_ROW), "soa": row(lists.soa, SOA_ROW),
         "shows": row(lists.shows, SHOWS_ROW), "ends": lists.ends[:CLASS_ROWS].tobytes(),
-        "block": lists.block.tobytes(), "near": lists.near.tobytes(), "touched": lists.ipv4.touched.tobytes(),
+        "cells": lists.cells.tobytes(), "near": lists.near.tobytes(), "touched": lists.ipv4.touched.tobytes(),
         "suffix": lists.suffix.tobytes(), "value": lists.ipv4.value.tobytes(),
     }  # fmt: skip
 

@@ -2,8 +2,7 @@
 
 Every function here, in `packet.py`, `question.py` and `answer.py` is written for three readers at once: Python, Numba,
 and the kernel's verifier.  So numbers are 64-bit and signed; an index is masked and unsigned where it is used; a loop's
-rounds have a bound; nothing is allocated and nothing raises.  A search compares without branching, which the verifier
-wants (it walks every path) and the processor likes (it would guess half of them wrongly).
+rounds have a bound; nothing is allocated and nothing raises.
 """
 
 from typing import Any, NamedTuple
@@ -30,8 +29,8 @@ ABOVE_ZONE = 8  # another zone lies beneath, and names between them
 NAME_ROW, SOA_ROW, SHOWS_ROW = 256, 512, 4  # elements of a zone's row
 
 ANY_ROW = -1  # the mask that keeps every row
-BLOCK_STEPS = 16  # a search halves, and a /16 holds 65,536 addresses
-_INDEX_MASK = 0x1FFFF  # above the 65,537 rows of the index
+EMPTY = 0xFFFFFFFF  # a slot of no row
+_32_BITS = 0xFFFFFFFF
 _LOCALHOST = 0x7F000001
 
 
@@ -67,8 +66,11 @@ class Lists(NamedTuple):
     Of a zone, `name` is its name in wire form and lower case; `care` says which bits of that count (in letters not the
     one that makes them small); `soa` is the record that stands beneath "not listed"; `shows` has a bit for each code
     below 256; `flags` are the bits named above.  `ends` has two rows for a class: when it ends (seconds since 1970),
-    and its code in the low 32 bits.  `block` is the index by /16; `near` has a bit for each /16 in which, or around
-    which, a network lies.
+    and its code in the low 32 bits.  `near` has a bit for each /16 in which, or around which, a network lies.
+
+    The IPv4 space is cut into cells of `cell_bits` bits: `cells` has the row at which each begins, and how many rows
+    there are; of a host, `suffix` has the low half.  IPv6 hosts are in `key`, and `slots` is their hash table: in each
+    slot a row in the low `row_bits`, above it bits of the key's hash, or EMPTY.
     """
 
     zones: int
@@ -81,12 +83,15 @@ class Lists(NamedTuple):
     flags: Array
     ends: Array
     class_mask: int
-    block: Array
+    cells: Array
+    cell_bits: int
     suffix: Array
     near: Array
     ipv4: Family
     key: Array
-    key_steps: int
+    slots: Array
+    row_bits: int
+    seed: int
     ipv6: Family
 
 
@@ -101,6 +106,8 @@ def row_of(keys: Array, first: int, count: int, wanted: int, steps: int, mask: i
     """Return the row of `wanted` among `count` > 0 ascending keys from row `first` on, or ABSENT."""
     row, left = first, count
     for _ in range(steps):
+        if left <= 1:
+            break
         half = left >> 1
         row += half * signed(keys[unsigned((row + half) & mask)] <= wanted)
         left -= half
@@ -108,27 +115,74 @@ def row_of(keys: Array, first: int, count: int, wanted: int, steps: int, mask: i
 
 
 @inlined
-def ipv4_block(lists: Lists, address: int) -> tuple[int, int]:
-    """Return where the hosts of an address's /16 begin, and how many they are."""
-    first = read(lists.block, address >> 16, _INDEX_MASK)
-    return first, read(lists.block, (address >> 16) + 1, _INDEX_MASK) - first
+def ipv4_cell(lists: Lists, address: int) -> tuple[int, int]:
+    """Return where the hosts of an address's cell begin, and how many they are."""
+    cell = (address & _32_BITS) >> lists.cell_bits
+    first = read(lists.cells, cell, ANY_ROW)
+    return first, read(lists.cells, cell + 1, ANY_ROW) - first
+
+
+@inlined
+def row_in_cell(lists: Lists, first: int, count: int, address: int) -> int:
+    """Return the row of a listed host among those of its cell, or ABSENT."""
+    if count == 0:
+        return ABSENT
+    return row_of(lists.suffix, first, count, unsigned(address & 0xFFFF), lists.cell_bits, lists.ipv4.mask)
 
 
 @inlined
 def ipv4_row(lists: Lists, address: int) -> int:
     """Return the row of a listed host, or ABSENT."""
-    first, count = ipv4_block(lists, address)
-    if count == 0:
-        return ABSENT
-    return row_of(lists.suffix, first, count, unsigned(address & 0xFFFF), BLOCK_STEPS, lists.ipv4.mask)
+    first, count = ipv4_cell(lists, address)
+    return row_in_cell(lists, first, count, address)
+
+
+@inlined
+def folded(product: int) -> int:
+    """Return both halves of a product of 32-bit numbers in one: each bit of it depends on most bits of both."""
+    return (product ^ product >> unsigned(32)) & unsigned(_32_BITS)
+
+
+@inlined
+def slot_of(key: int, seed: int, count: int) -> tuple[int, int]:
+    """Return the first of `count` slots in which a key can be, and 32 bits to tell it from others there."""
+    mixed = folded((key & unsigned(_32_BITS)) * unsigned(seed & _32_BITS)) ^ key >> unsigned(32)
+    return signed(folded(mixed * unsigned(seed >> 32)) * unsigned(count) >> unsigned(32)), signed(mixed)
+
+
+@inlined
+def next_slot(slots: Array, at: int) -> int:
+    """Return the slot behind one; behind the last, the first."""
+    return at + 1 if at + 1 < len(slots) else 0
+
+
+@inlined
+def ipv6_slot(lists: Lists, key: int) -> tuple[int, int]:
+    """Return the slot at which a search for a /64 begins, and what is in it."""
+    if len(lists.key) == 0:
+        return 0, EMPTY
+    at, _ = slot_of(key, lists.seed, len(lists.slots))
+    return at, read(lists.slots, at, ANY_ROW)
+
+
+@inlined
+def row_in_slots(lists: Lists, at: int, slot: int, key: int) -> int:
+    """Return the row of a listed /64, or ABSENT; half of the slots are empty, and the first of them ends it."""
+    _, tag = slot_of(key, lists.seed, len(lists.slots))
+    while slot != EMPTY:
+        row = slot & ((1 << lists.row_bits) - 1)
+        if (slot ^ tag) >> lists.row_bits == 0 and lists.key[unsigned(row)] == key:
+            return row
+        at = next_slot(lists.slots, at)
+        slot = read(lists.slots, at, ANY_ROW)
+    return ABSENT
 
 
 @inlined
 def ipv6_row(lists: Lists, key: int) -> int:
     """Return the row of a listed /64, or ABSENT."""
-    if len(lists.key) == 0:
-        return ABSENT
-    return row_of(lists.key, 0, len(lists.key), key, lists.key_steps, lists.ipv6.mask)
+    at, slot = ipv6_slot(lists, key)
+    return row_in_slots(lists, at, slot, key)
 
 
 @inlined

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whimbrel.nameserver.answer import answer
+from whimbrel.nameserver.fast import indices
 from whimbrel.nameserver.fast.search import (
     ABOVE_ZONE,
     ANY_ROW,
@@ -39,7 +40,9 @@ def lists_of(snapshot: Snapshot) -> Lists:
     names = [dns.write_name(zone.name.lower()) for zone in zones]
     records = [_negative_soa(snapshot, name) for name in names]
     ipv4, ipv6 = _family(snapshot, 4), _family(snapshot, 6)
+    suffix = np.frombuffer(snapshot.section("ipv4.suffix"), "<u2")
     key = np.frombuffer(snapshot.section("ipv6.key"), "<u8")
+    cell_bits, seed = indices.cell_bits_of(len(suffix)), indices.new_seed()
     return Lists(
         zones=len(zones),
         name=_rows(names, NAME_ROW),
@@ -51,12 +54,15 @@ def lists_of(snapshot: Snapshot) -> Lists:
         flags=np.array([_flags(zone, snapshot) for zone in zones], np.int64),
         ends=np.frombuffer(snapshot.section("classes"), "<i8"),
         class_mask=ANY_ROW,
-        block=np.frombuffer(snapshot.section("ipv4.index"), "<u4"),
-        suffix=np.frombuffer(snapshot.section("ipv4.suffix"), "<u2"),
+        cells=indices.cells_of(np.frombuffer(snapshot.section("ipv4.index"), "<u4"), suffix, cell_bits),
+        cell_bits=cell_bits,
+        suffix=suffix,
         near=_near(ipv4),
         ipv4=ipv4,
         key=key,
-        key_steps=len(key).bit_length(),
+        slots=indices.slots_of(key, seed),
+        row_bits=indices.row_bits_of(key),
+        seed=seed,
         ipv6=ipv6,
     )
 
