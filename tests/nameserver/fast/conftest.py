@@ -6,9 +6,9 @@ from collections.abc import Callable
 import dns.message
 import numpy as np
 import pytest
+from tests.nameserver.fast.one import one
 from tests.nameserver.test_fuzz import mutated, seeds
 
-from whimbrel.nameserver.fast import answer as compiled_answer
 from whimbrel.nameserver.fast.insides import compiled
 from whimbrel.nameserver.fast.packet import PACKET_BYTES
 from whimbrel.nameserver.fast.search import Array, Lists
@@ -19,10 +19,6 @@ Ask = Callable[[bytes, Snapshot, int], bytes | None]
 
 # A frame around the packet: what is written outside shows.
 _FRAME = 64
-
-
-def one(packet: Array, length: int, lists: Lists, now: int, soon: int) -> int:
-    return compiled_answer.answer(packet, length, lists, now, soon, False)
 
 
 def asking(function: Callable[[Array, int, Lists, int, int], int]) -> Ask:
