@@ -20,7 +20,8 @@ from whimbrel.nameserver.fast.search import (
 from whimbrel.nameserver.fast.tables import lists_of, overlaid
 from whimbrel.publishing import Entries
 from whimbrel.wire.snapshot import Overlay, Snapshot, Zone
-from whimbrel.wire.snapshot.encoder import Reason, Rows, encode
+from whimbrel.wire.snapshot.encoder import Reason, encode
+from whimbrel.wire.snapshot.rows import Rows
 
 
 def made(*more: Zone, entries: Entries | None = None, codes: tuple[Code, ...] | None = None) -> Snapshot:
