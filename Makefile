@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are ./demo and ./test; the rest is for those who work on Whimbrel.
 LOCK = uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header
 
-.PHONY: demo test lint lock schemas bench bench-dns bench-dns-changes bench-dns-kernel bench-flood bench-link bench-rebuild latency soak soak-dns crash fuzz
+.PHONY: demo test lint lock schemas bench bench-dns bench-dns-changes bench-dns-evidence bench-dns-kernel bench-flood bench-link bench-rebuild latency soak soak-dns crash fuzz
 demo:
 	./demo
 test:
@@ -53,6 +53,9 @@ bench-dns-kernel:
 bench-dns-changes:
 	tools/setup test
 	PYTHONPATH=. .venv/bin/python -m bench.dns.changes
+bench-dns-evidence:
+	tools/setup test
+	PYTHONPATH=. .venv/bin/python -m bench.dns.evidence
 bench-flood:
 	tools/setup test
 	tools/debian knot rbldnsd

@@ -203,7 +203,7 @@ def running(
     `is_first_answer` asks a port and tells whether the answer is right.  Raises PeerError where none comes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     command = peer.command(made, folder, port)
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     if TREES in Path(command[0]).parents:
@@ -239,7 +239,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody has."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
