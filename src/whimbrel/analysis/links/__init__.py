@@ -6,8 +6,9 @@ Deliberately absent: any database (whoever calls holds it), names of people, and
 and infrastructure compared.
 
 Read `hypothesis.py` first: the null and the bet.  Then, as the data flow: `units.py` and `tables.py` (observations to
-cells, as Ibis expressions; `outside.py` where networks and leases are told), `reference.py` (the statistics of one
-stratum; `kernel.py` is its fast twin), `state.py` (sums that grow by closed windows), `verdicts.py`.
+cells, as Ibis expressions; `kept.py` has them computed, `outside.py` is where networks and leases are told),
+`reference.py` (the statistics of one stratum; `kernel.py` is its fast twin), `state.py` (sums that grow by closed
+windows), `verdicts.py`.
 """
 
 from whimbrel.analysis.links.columns import VERDICTS

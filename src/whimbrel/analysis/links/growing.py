@@ -5,7 +5,7 @@ default one (DuckDB).
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,8 +19,9 @@ from whimbrel.analysis.links.state import State
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    from whimbrel.analysis.links.kept import Kept
     from whimbrel.analysis.links.outside import Outside
-    from whimbrel.analysis.links.tables import Keep, Known
+    from whimbrel.analysis.links.tables import Known
 
 # Windows are tabulated together as long as they hold so many units at risk: few rounds for little data, and memory that
 # does not grow with the length of the past (a unit at risk in a window takes about 30 octets).
@@ -59,31 +60,36 @@ def grow(
 class Tabulated:
     """What was known at the last closed window, held by the backend; cells are computed when asked for."""
 
-    def __init__(self, facts: "Known | None", settings: Settings, first: int, last: int) -> None:
+    def __init__(self, facts: "Known | None", settings: Settings, first: int, last: int, kept: "Kept") -> None:
         from whimbrel.analysis.links import tables  # noqa: PLC0415 - Ibis takes 0.2 s to import
 
         self._facts, self._settings, self._first, self._last = facts, settings, first, last
+        self._kept = kept
         self._at_once = max(1, last - first + 1)
         if facts is None:
             self.campaigns, self.families = CAMPAIGNS.empty_table(), FAMILIES.empty_table()
         else:
-            self.campaigns = facts.campaigns.to_pyarrow().cast(CAMPAIGNS).sort_by("campaign")
+            self.campaigns = kept.read(facts.campaigns).cast(CAMPAIGNS).sort_by("campaign")
             by_name = [("family", "ascending"), ("sensor", "ascending")]
             # A window seen puts a unit at risk in one to `lease_gap_windows` windows; two are typical.
-            per_window = 2 * facts.seen.count().to_pyarrow().as_py() / max(last - first + 1, 1)
+            per_window = (
+                2
+                * kept.read(facts.seen.aggregate(rows=facts.seen.count()))["rows"][0].as_py()
+                / max(last - first + 1, 1)
+            )
             self._at_once = max(1, int(_AT_RISK_AT_ONCE / max(per_window, 1)))
-            self.families = tables.families(facts).to_pyarrow().cast(FAMILIES).sort_by(by_name)
+            self.families = kept.read(tables.families(facts)).cast(FAMILIES).sort_by(by_name)
 
     def windows(self, campaign: str | None = None) -> Iterator[tuple[int, pa.Table]]:
         """Yield each window that has closed, in order, with its cells (of one campaign, where it is named)."""
         for first in range(self._first, self._last + 1, self._at_once):
             last = min(first + self._at_once - 1, self._last)
-            with kept_tables() as keep:
-                cells = self._cells(first, last, campaign, keep)
+            with self._kept.further() as kept:
+                cells = self._cells(first, last, campaign, kept)
             for window in range(first, last + 1):
                 yield window, cells.filter(pc.equal(cells["window"], window))
 
-    def _cells(self, first: int, last: int, campaign: str | None, keep: "Keep") -> pa.Table:
+    def _cells(self, first: int, last: int, campaign: str | None, kept: "Kept") -> pa.Table:
         from whimbrel.analysis.links import tables  # noqa: PLC0415 - as above
         from whimbrel.analysis.links.units import Span  # noqa: PLC0415 - as above
 
@@ -95,15 +101,8 @@ class Tabulated:
                 firsts=facts.firsts.filter(facts.firsts.campaign == campaign),
                 campaigns=facts.campaigns.filter(facts.campaigns.campaign == campaign),
             )
-        arms = tables.cells(facts, self._settings, Span(first, last), keep)
-        return pa.concat_tables([arm.to_pyarrow().cast(CELLS) for arm in arms])
-
-
-@contextmanager
-def kept_tables() -> Iterator["Keep"]:
-    """Give a function that has the backend compute a table once, and keep it until the end."""
-    with ExitStack() as kept:
-        yield lambda part: kept.enter_context(part.cache())
+        arms = tables.cells(facts, self._settings, Span(first, last), kept.keep)
+        return pa.concat_tables([kept.read(arm).cast(CELLS) for arm in arms])
 
 
 @contextmanager
@@ -118,17 +117,18 @@ def tabulated(
     import ibis  # noqa: PLC0415 - as above
 
     from whimbrel.analysis.links import tables, units  # noqa: PLC0415 - as above
+    from whimbrel.analysis.links.kept import kept_tables  # noqa: PLC0415 - as above
     from whimbrel.analysis.links.outside import Outside  # noqa: PLC0415 - as above
 
-    table = observations
+    given = observations
     if isinstance(observations, pa.Table):
-        table = ibis.memtable(observations.select(["seen_at", "learned_at", *READ]))
+        given = ibis.memtable(observations.select(["seen_at", "learned_at", *READ]))
     last = units.last_closed(now, settings)
-    rows = units.dated(table, settings, now)
-    earliest = rows.window.min().to_pyarrow().as_py()
-    with kept_tables() as keep:
+    with kept_tables(given.get_backend()) as kept:
+        rows = units.dated(kept.keep(given) if given is not observations else given, settings, now)
+        earliest = kept.read(rows.aggregate(earliest=rows.window.min()))["earliest"][0].as_py()
         if earliest is None or earliest > last:
-            yield Tabulated(None, settings, last + 1, last)
+            yield Tabulated(None, settings, last + 1, last, kept)
             return
-        facts = tables.known(rows, settings, last, keep, outside or Outside())
-        yield Tabulated(facts, settings, earliest if through is None else through + 1, last)
+        facts = tables.known(rows, settings, last, kept.keep, outside or Outside())
+        yield Tabulated(facts, settings, earliest if through is None else through + 1, last, kept)

@@ -23,6 +23,7 @@ import pyarrow as pa
 from whimbrel.analysis.links import outside as outside_of
 from whimbrel.analysis.links import units as units_of
 from whimbrel.analysis.links.columns import CELL
+from whimbrel.analysis.links.kept import kept_tables
 from whimbrel.analysis.links.outside import Outside
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.units import Span
@@ -47,15 +48,14 @@ def known(rows: ir.Table, settings: Settings, last: int, keep: Keep, outside: Ou
     """Return what the dated observations tell up to window `last`; `keep` has the backend compute a table once."""
     rows, holders = rows.filter(rows.window <= last), None
     if outside.leases is not None:
-        # Laid out once, by Ibis's default engine, whichever engine holds the observations.
-        laid = outside_of.spans(ibis.memtable(outside.leases)).to_pyarrow()
-        holders = _handed_over(outside_of.holders(ibis.memtable(laid)).to_pyarrow(), rows)
-        rows = outside_of.held(rows, _handed_over(laid, rows))
+        laid, told_holders = _laid(outside.leases)
+        holders = keep(ibis.memtable(told_holders))
+        rows = outside_of.held(rows, keep(ibis.memtable(laid)))
     seen = units_of.host_windows(rows, settings)
     leased = keep(seen if holders is None else outside_of.unsplit(seen, holders))
     begun = units_of.beginnings(leased)
     if outside.networks is not None:
-        begun = outside_of.named(begun, _handed_over(outside.networks, rows), table_first=outside.table_first)
+        begun = outside_of.named(begun, keep(ibis.memtable(outside.networks)), table_first=outside.table_first)
     units = keep(units_of.units(begun))
     seen = keep(units_of.unit_windows(leased, units))
     told = keep(units_of.events(rows))
@@ -74,11 +74,11 @@ def known(rows: ir.Table, settings: Settings, last: int, keep: Keep, outside: Ou
     )
 
 
-def _handed_over(told: pa.Table, rows: ir.Table) -> ir.Table:
-    """Return a table that the engine of the rows knows: Ibis does not tell Spark of it when a part is only kept."""
-    table = ibis.memtable(told)
-    rows.get_backend().to_pyarrow(table.limit(0))
-    return table
+def _laid(leases: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Lay out spans and holders once, by Ibis's default engine, whichever engine holds the observations."""
+    with kept_tables(ibis.get_backend()) as kept:
+        laid = kept.read(outside_of.spans(kept.keep(ibis.memtable(leases))))
+        return laid, kept.read(outside_of.holders(kept.keep(ibis.memtable(laid))))
 
 
 def cells(facts: Known, settings: Settings, span: Span, keep: Keep) -> list[ir.Table]:
