@@ -30,7 +30,8 @@ def test_a_secondary_hears_of_a_listing_and_takes_what_changed(service: Service)
         ear.settimeout(PATIENCE_SECONDS)
         given = ['transfer_keys = "transfer.keys"', 'transfer_to = ["127.0.0.1"]']
         given += [f'notify = ["secondary.example@127.0.0.1:{ear.getsockname()[1]}"]']
-        service.settings(serve="\n".join(['listen = ["127.0.0.1:0"]', *given]))
+        # Secondaries follow snapshots, so these come soon.
+        service.settings(serve="\n".join(['listen = ["127.0.0.1:0"]', *given]), publish="overlay_seconds = 0.5")
         copy = dns.zone.Zone("bl.example.")
         with service:
             deliver(service.maildir, "1.host", spam("91.1.1.7"))

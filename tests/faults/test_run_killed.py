@@ -21,6 +21,7 @@ from tests.pipeline.stores import assert_same, contents, with_key
 
 from whimbrel.listings.ledger import Ledger
 from whimbrel.pipeline.places import ledger_place
+from whimbrel.publishing.reading import with_overlay
 from whimbrel.wire.snapshot import Snapshot
 
 KILLS = int(os.environ.get("WHIMBREL_FAULTS", "5"))  # `make crash`: 100
@@ -95,7 +96,8 @@ def said(data: Path) -> dict[str, Any]:
     at = datetime.now(UTC)
     with Ledger.open(ledger_place(data)) as ledger:
         told["listings"] = ledger.listings(at)
-    snapshot = Snapshot((data / "list.snapshot").read_bytes())
+    path = data / "list.snapshot"
+    snapshot = with_overlay(Snapshot(path.read_bytes()), path)
     hosts = [each.target for each in told["listings"] if "/" not in each.target]
     # Their ends are rounded by how long ago the snapshot was cut, so it is the codes that compare.
     found = {host: snapshot.find((4, int(ip_address(host))), at.timestamp()) for host in hosts}

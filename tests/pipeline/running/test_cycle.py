@@ -23,7 +23,9 @@ from whimbrel.pipeline.running import cycle as module
 from whimbrel.pipeline.running.cycle import EVERYTHING, Cycle, once
 from whimbrel.pipeline.running.metrics import Metrics
 from whimbrel.pipeline.running.watching import Changes
-from whimbrel.wire.snapshot import Overlay, Snapshot, overlay_path
+from whimbrel.publishing.reading import with_overlay
+from whimbrel.wire.snapshot import Snapshot
+from whimbrel.wire.snapshot.decoder import compacted
 
 NOTHING = Changes(frozenset(), all_of_them=False)
 
@@ -58,8 +60,7 @@ class Service:
 
     def published(self) -> Snapshot:
         path = self.data / "list.snapshot"
-        snapshot, overlay = Snapshot(path.read_bytes()), overlay_path(path)
-        return snapshot.overlaid(Overlay(overlay.read_bytes())) if overlay.exists() else snapshot
+        return compacted(with_overlay(Snapshot(path.read_bytes()), path))
 
 
 @pytest.fixture
