@@ -141,6 +141,8 @@ def test_a_bad_overlay_is_refused_with_a_line(
         (line,) = caplog.messages
         assert reason in line
         assert "list.snapshot.overlay" in line
+        begun = CurrentSnapshot(path, lambda: now, [public_key(key)])  # a start goes on without it
+        assert (begun.snapshot.overlay, begun.refused) == (None, 1)
     assert (current.changes, current.refused) == (0, len(bad))
     write_overlay(path, signed(overlay, [key], Overlay))
     asyncio.run(current.look())

@@ -80,6 +80,8 @@ def test_the_overlay_of_the_list_is_kept_beside_it(tmp_path: Path, source: Path,
     before = kept.read_bytes()
     write_overlay(source, changed(first, 2, OLD))  # an older one
     assert mirror.look_at_overlay() is None
+    assert mirror_of(source.parent).look_at_overlay() is None  # nor does a mirror that begins anew go back
+    assert kept.read_bytes() == before
     for refused in (changed(first, 4), changed(first, 4, STRANGER), b"none"):
         write_overlay(source, refused)
         with pytest.raises(SnapshotError, match="overlay refused"):

@@ -38,14 +38,14 @@ class CurrentSnapshot:
         self._seen, self._overlay_seen = _identity(path), _identity(self._overlay_path)
         if self._seen is None:
             raise SnapshotError(f"{path}: no snapshot there; write one with 'whimbrel publish'")
-        self.snapshot = self._load(None)
-        self.snapshot = self._changed(self.snapshot) or self.snapshot
         self._said_expired = False
         self._prepare: Callable[[Snapshot], None] = lambda _: None
         self._swapped: Callable[[Snapshot], None] = lambda _: None
         self.swaps = 0
         self.changes = 0  # overlays taken up
         self.refused = 0
+        self.snapshot = self._load(None)
+        self.snapshot = self._changed(self.snapshot) or self.snapshot
 
     def on_swap(self, prepare: Callable[[Snapshot], None], swapped: Callable[[Snapshot], None]) -> None:
         """Have `prepare` called with each new snapshot, in a thread, and `swapped` once it is in force."""
@@ -121,7 +121,7 @@ class CurrentSnapshot:
             self._refuse(SnapshotError(f"{self._overlay_path}: {error}"))
             return None
         known = 0 if snapshot.overlay is None else snapshot.overlay.number
-        if (overlay.base, overlay.serial) != (snapshot.checksum, snapshot.serial) or overlay.number <= known:
+        if not overlay.is_of(snapshot.base) or overlay.number <= known:
             return None
         return snapshot.overlaid(overlay)
 

@@ -12,7 +12,7 @@ from threading import Event
 from whimbrel.errors import SnapshotError, StoreError, UpstreamError, WhimbrelError
 from whimbrel.publishing.fetching import Source
 from whimbrel.publishing.writing import write_overlay, write_snapshot
-from whimbrel.wire.snapshot import Overlay, PublicKey, Snapshot
+from whimbrel.wire.snapshot import Overlay, PublicKey, Snapshot, overlay_path
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,6 @@ class Mirror:
     ) -> None:
         self._source = source
         self._overlays = overlays
-        self._overlay: Overlay | None = None
         self._path = path
         self._trusted = trusted
         self._clock = clock
@@ -85,15 +84,22 @@ class Mirror:
         held = None if data is None else self.held()
         if data is None or held is None:
             return None
-        found, before = Overlay(data, self._trusted), self._overlay
-        if found.base != held.checksum:
+        found = Overlay(data, self._trusted)
+        if not found.is_of(held.base):
             self._overlays.forget()  # its list may come with the next look
             return None
-        if before is not None and before.base == found.base and before.number >= found.number:
+        if found.number <= self._held_number(held):
             return None
         write_overlay(self._path, data)
-        self._overlay = found
         return found
+
+    def _held_number(self, held: Snapshot) -> int:
+        """Return the number of the overlay that is kept beside the list; 0: there is none that could be served."""
+        try:
+            kept = Overlay(overlay_path(self._path).read_bytes(), self._trusted)
+        except (OSError, SnapshotError):
+            return 0
+        return kept.number if kept.is_of(held.base) else 0
 
     def _admitted(self, data: bytes) -> Snapshot:
         snapshot = Snapshot(data, self._trusted)

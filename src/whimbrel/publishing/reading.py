@@ -17,4 +17,4 @@ def with_overlay(snapshot: Snapshot, path: Path) -> Snapshot:
         return snapshot
     except OSError as error:
         raise SnapshotError(f"its overlay cannot be read: {error.strerror}") from None
-    return snapshot.overlaid(overlay) if overlay.base == snapshot.checksum else snapshot
+    return snapshot.overlaid(overlay) if overlay.is_of(snapshot.base) else snapshot

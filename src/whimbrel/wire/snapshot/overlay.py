@@ -88,6 +88,10 @@ class Overlay:
         """Return the number of rows: entries, and targets taken off."""
         return sum(len(table.key) for table in self.tables.values())
 
+    def is_of(self, base: Base) -> bool:
+        """Tell whether it belongs to a snapshot."""
+        return (self.base, self.serial) == (base.checksum, base.serial)
+
     def signed_message(self) -> bytes:
         """Return what a key signs of it."""
         return signature.message(

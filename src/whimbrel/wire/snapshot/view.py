@@ -109,7 +109,7 @@ class Snapshot:
 
         Raises SnapshotError where the overlay belongs to another one.
         """
-        if overlay is not None and (overlay.base, overlay.serial) != (self.checksum, self.serial):
+        if overlay is not None and not overlay.is_of(self.base):
             raise SnapshotError(f"overlay refused: it is of snapshot {overlay.serial}, and {self.serial} is in force")
         changed = copy.copy(self)
         changed.overlay = overlay
