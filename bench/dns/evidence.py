@@ -1,10 +1,11 @@
 """From a decision to the authoritative answer, with a list of millions: `Listed`, `Entries`, and the name server.
 
-    python -m bench.dns.evidence [--entries 1000000] [--changes 200] [--overlay-seconds 5]
+    python -m bench.dns.evidence [--entries 1000000] [--changes 200] [--overlay-seconds 5] [--compact-share 1.0]
 
 The ledger is a made-up one in memory: what is before it (mail read, settled, decided) does not grow with the list, and
-`make latency` measures it.  Changes come at random moments; snapshots are cut meanwhile, as often as the setting says.
-The turn is the service's: follow, publish if due.
+`make latency` measures it.  Changes come at random moments; snapshots are cut meanwhile, as often as the setting says:
+the service gives a twentieth of the time to that, here it may be all, for else hardly one would fall into the run.  The
+turn is the service's: follow, publish if due.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from bench.service import WHIMBREL
 
 from whimbrel.model.listing import Code, Event, Listing
 from whimbrel.pipeline.config.settings import Publish
+from whimbrel.pipeline.running import listed as running_listed
 from whimbrel.pipeline.running.listed import Listed
 from whimbrel.pipeline.running.metrics import Metrics
 from whimbrel.publishing import TEXTS
@@ -119,7 +121,9 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--overlay-seconds", type=float, default=5.0)
+    parser.add_argument("--compact-share", type=float, default=1.0)
     given = parser.parse_args()
+    running_listed._COMPACT_SHARE = given.compact_share  # noqa: SLF001 - no setting, and none is wanted
     with tempfile.TemporaryDirectory() as name:
         path, ledger, metrics = Path(name) / "list.snapshot", MadeLedger(), Metrics()
         settings = Publish(zone=ZONE, overlay_seconds=given.overlay_seconds)
