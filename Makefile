@@ -1,4 +1,7 @@
 # The two commands a newcomer needs are ./demo and ./test; the rest is for those who work on Whimbrel.
+# Each process that is started would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 LOCK = uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header
 
 .PHONY: demo test lint lock schemas bench bench-dns bench-dns-changes bench-dns-evidence bench-dns-kernel bench-flood bench-link bench-rebuild latency soak soak-dns crash fuzz
