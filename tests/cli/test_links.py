@@ -14,7 +14,7 @@ from tests.cli.running import Ran, lines_of, refused, run
 
 from whimbrel.analysis.links import Settings, judge
 
-ROOT = Path(__file__).resolve().parents[2]
+WORLD = Path(__file__).resolve().parents[1] / "worlds" / "small.toml"
 KEYS = [
     "family", "campaign", "claim", "verdict", "words", "probability", "odds_ratio", "odds_ratio_low",
     "odds_ratio_high", "e_value", "gamma", "units", "windows", "reasons",
@@ -24,8 +24,8 @@ KEYS = [
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("world")
-    lines = data / "demo.jsonl"
-    assert run("simulate", ROOT / "worlds" / "demo.toml", "--out", lines, data=data).code == 0
+    lines = data / "world.jsonl"
+    assert run("simulate", WORLD, "--out", lines, data=data).code == 0
     assert run("observe", lines, data=data).code == 0
     return data
 
@@ -73,8 +73,8 @@ def test_one_pair_and_its_picture(world: Path, tmp_path: Path) -> None:
 def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with what an operator would know of the world."""
     folder = tmp_path_factory.mktemp("told")
-    files = ("--as-table", folder / "as.txt", "--leases", folder / "leases.txt", "--out", folder / "demo.jsonl")
-    assert run("simulate", ROOT / "worlds" / "demo.toml", *files, data=folder).code == 0
+    files = ("--as-table", folder / "as.txt", "--leases", folder / "leases.txt", "--out", folder / "world.jsonl")
+    assert run("simulate", WORLD, *files, data=folder).code == 0
     return folder
 
 
