@@ -6,7 +6,7 @@ Pure: rows in order in, figures out.  The rows may be real mail or a simulated s
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from scipy.stats import beta
+import scipy
 
 from whimbrel.listings.policy import Decider
 from whimbrel.listings.settings import Settings
@@ -106,7 +106,7 @@ def replay(rows: Sequence[Seen], settings: Settings) -> Point:
 
 def upper_bound(wrong: int, n: int) -> float:
     """Return the one-sided Clopper-Pearson upper bound of a share of which `wrong` of `n` were seen."""
-    return 1.0 if wrong >= n else float(beta.ppf(CONFIDENCE, wrong + 1, n - wrong))
+    return 1.0 if wrong >= n else float(scipy.stats.beta.ppf(CONFIDENCE, wrong + 1, n - wrong))
 
 
 def _delays(rows: Sequence[Seen], listed: Sequence[Event]) -> list[float]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy import optimize, special, stats
+import scipy
 
 from whimbrel.analysis.links.columns import STRATUM
 
@@ -28,7 +28,7 @@ def exact_p(windows: Sequence[pa.Table], pair: tuple[str, str], theta0: float) -
     for row, column, total, own in _tables(windows, pair):
         start = max(0, column - (total - row))
         support = np.arange(start, min(row, column) + 1)
-        weights = stats.hypergeom.pmf(support, total, column, row) * theta0 ** (support - start)
+        weights = scipy.stats.hypergeom.pmf(support, total, column, row) * theta0 ** (support - start)
         law = np.convolve(law, weights / weights.sum())
         lowest += start
         sent += own
@@ -62,10 +62,10 @@ def units_for_power(units: Real, found: npt.NDArray[np.bool_]) -> float:
 
     def loss(line: Real) -> float:
         at = line[0] + line[1] * root / scale
-        return -float(hits @ special.log_ndtr(at) + (runs - hits) @ special.log_ndtr(-at))
+        return -float(hits @ scipy.special.log_ndtr(at) + (runs - hits) @ scipy.special.log_ndtr(-at))
 
-    line = optimize.minimize(loss, np.array([-1.0, 1.0]), method="Nelder-Mead").x
-    return float(((stats.norm.ppf(POWER) - line[0]) / line[1] * scale) ** 2) if line[1] > 0 else float("inf")
+    line = scipy.optimize.minimize(loss, np.array([-1.0, 1.0]), method="Nelder-Mead").x
+    return float(((scipy.stats.norm.ppf(POWER) - line[0]) / line[1] * scale) ** 2) if line[1] > 0 else float("inf")
 
 
 def ratio_of_units(units: Real, by_e: npt.NDArray[np.bool_], by_p: npt.NDArray[np.bool_]) -> tuple[float, ...]:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from bench.link_bounds import interval, lower, upper
 from bench.link_efficiency import ratio_of_units
 from bench.link_shipped import shipped_rows
-from scipy import stats
 
 from whimbrel.analysis.links import Settings
 
@@ -252,7 +252,7 @@ def _many(lines: Sequence[Line]) -> str:
     runs = [line["result"] for line in lines]
     n = len(runs)
     shares = np.array([run["false"] / max(run["found"], 1) for run in runs])
-    spread = float(stats.t.ppf(0.975, n - 1) * shares.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    spread = float(scipy.stats.t.ppf(0.975, n - 1) * shares.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     found, false = sum(run["found"] for run in runs), sum(run["false"] for run in runs)
     true, hits = sum(run["true"] for run in runs), sum(run["found"] - run["false"] for run in runs)
     some = sum(run["false"] > 0 for run in runs)

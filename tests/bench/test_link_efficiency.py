@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import scipy
 from bench.link_efficiency import exact_p, ratio_of_units, units_for_power
-from scipy import stats
 
 from whimbrel.analysis.links.columns import CELLS
 
@@ -24,16 +24,16 @@ def cells(*strata: tuple[tuple[int, int], tuple[int, int]]) -> pa.Table:
 
 def test_one_stratum_is_fishers_test() -> None:
     table = cells(((10, 6), (30, 5)))
-    told = stats.fisher_exact([[6, 4], [5, 25]], alternative="greater").pvalue
+    told = scipy.stats.fisher_exact([[6, 4], [5, 25]], alternative="greater").pvalue
     assert exact_p([table], PAIR, 1.0) == pytest.approx(told)
     # At another null: the noncentral hypergeometric law.
-    law = stats.nchypergeom_fisher(40, 11, 10, 1.25)
+    law = scipy.stats.nchypergeom_fisher(40, 11, 10, 1.25)
     assert exact_p([table], PAIR, 1.25) == pytest.approx(law.sf(5))
 
 
 def test_strata_add_up_and_other_arms_and_campaigns_do_not_count() -> None:
     one, two = ((10, 6), (30, 5)), ((4, 1), (3, 3))
-    laws = [stats.nchypergeom_fisher(40, 11, 10, 1.25), stats.nchypergeom_fisher(7, 4, 4, 1.25)]
+    laws = [scipy.stats.nchypergeom_fisher(40, 11, 10, 1.25), scipy.stats.nchypergeom_fisher(7, 4, 4, 1.25)]
     tail = sum(laws[0].pmf(a) * laws[1].pmf(b) for a in range(12) for b in range(1, 5) if a + b >= 7)
     assert exact_p([cells(one, two)], PAIR, 1.25) == pytest.approx(tail)
     assert exact_p([cells(one), cells(two)], ("w", "another"), 1.25) == 1.0
@@ -45,8 +45,8 @@ def test_units_are_read_off_a_curve_of_known_law() -> None:
     units = np.repeat([100.0, 200.0, 400.0, 800.0], 500)
 
     def drawn(wanted: float) -> np.ndarray:
-        slope = (stats.norm.ppf(0.8) + 1.645) / np.sqrt(wanted)
-        return np.asarray(dice.random(units.size) < stats.norm.cdf(slope * np.sqrt(units) - 1.645))
+        slope = (scipy.stats.norm.ppf(0.8) + 1.645) / np.sqrt(wanted)
+        return np.asarray(dice.random(units.size) < scipy.stats.norm.cdf(slope * np.sqrt(units) - 1.645))
 
     by_e, by_p = drawn(500.0), drawn(250.0)
     assert units_for_power(units, by_p) == pytest.approx(250, rel=0.1)
