@@ -13,13 +13,13 @@
 
 #include "queries.h"
 
-enum { BATCH = 64, WINDOW = 1024, REPLY = 1500, BUCKETS = 4000 };
+enum { BATCH = 64, WINDOW = 1024, REPLY = 1500, BUCKETS = 200000 };
 
 static unsigned char replies[BATCH][REPLY];
 static struct iovec out_pieces[BATCH], in_pieces[BATCH];
 static struct mmsghdr out[BATCH], in[BATCH];
 static uint64_t sent_at[65536], by_rcode[16], answers_by_rcode[16];
-static uint64_t histogram[BUCKETS]; // microseconds / 5: up to 20 ms, then the last
+static uint64_t histogram[BUCKETS]; // microseconds / 5: up to a second, then the last
 
 static void count_replies(int got, uint64_t at) {
     for (int i = 0; i < got; i++) {
