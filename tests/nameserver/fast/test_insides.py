@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numba.core import types
 from numba.core.errors import TypingError
+from numba.core.registry import cpu_target
 
 from whimbrel.nameserver.fast import insides
 
@@ -24,6 +25,21 @@ define i32 @entry(ptr %context) section "xdp" {
 def test_what_is_inlined_stays_a_function_of_python() -> None:
     assert insides.unsigned(5) == 5
     assert insides.inlined(abs)(-2) == 2, "register_jitable no longer returns the function"
+
+
+def test_a_part_is_in_the_machine_code_of_what_calls_it_and_nowhere_else() -> None:
+    @insides.inlined
+    def doubled(number: int) -> int:
+        return 2 * number
+
+    def calling(number: int) -> int:
+        return doubled(number) + 1
+
+    assert insides.compiled(calling, checked=True)(4) == 9
+    symbols = cpu_target.target_context.codegen()._engine._defined_symbols
+    functions = [each for each in symbols if "NumbaEnv" not in each]  # places for what functions need of Python
+    assert any("calling" in each for each in functions)
+    assert not any("doubled" in each for each in functions), "pipeline_class no longer reaches what is inlined"
 
 
 def test_a_compiled_function_cannot_allocate() -> None:

@@ -16,6 +16,8 @@ import numba
 import numpy as np
 from numba.core import config as numba_config
 from numba.core import sigutils, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.extending import register_jitable
 from numba.np.numpy_support import carray
 
@@ -38,12 +40,39 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
+class _Part(JITCodeLibrary):
+    """The code of a function that is only ever a part of others, for LLVM and not for a machine.
+
+    Numba makes machine code of every function it meets, a third of the time that the answer takes to compile: for
+    nothing, since what a function is a part of has its code.
+    """
+
+    @property
+    def codegen(self) -> "_Part":
+        return self  # it is asked for `set_env` alone
+
+    def set_env(self, name: str, env: object) -> None:
+        """Keep nothing: only machine code has a place for what its function needs of Python."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+
+class _PartCompiler(Compiler):
+    def define_pipelines(self) -> object:
+        part: Any = _Part  # Numba's own is without types
+        self.state.library = part(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        return super().define_pipelines()  # type: ignore[no-untyped-call]
+
+
 def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Mark a function that compiled ones may call; it becomes part of them, and stays a plain function for Python.
 
     Without the runtime system (`_nrt`) no reference is counted, so nothing is called: the kernel could not call it.
     """
-    marked: Callable[_P, _R] = register_jitable(forceinline=True, error_model="numpy", _nrt=False)(function)
+    marked: Callable[_P, _R] = register_jitable(
+        forceinline=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, pipeline_class=_PartCompiler
+    )(function)
     return marked
 
 
