@@ -93,7 +93,7 @@ def compiled(function: Callable[_P, _R], *, checked: bool = False) -> Callable[_
 
     `checked` looks at every index, and raises where one is outside: for tests.
     """
-    folder = None if checked else cache_folder()
+    folder = cache_folder(checked=checked)
     config: Any = numba_config  # its settings are made when it is loaded
     before = config.CACHE_DIR
     if folder is not None:
@@ -114,14 +114,17 @@ def external(name: str, signature: str) -> Callable[..., int]:
     return function
 
 
-def cache_folder() -> Path | None:
+def cache_folder(*, checked: bool = False) -> Path | None:
     """Return where compiled code is kept for the next start, or None where no safe place is to be had.
 
     Whoever can write there runs code as the name server: so nobody but its owner may.  It is named by the source that
-    was compiled, for Numba looks at the outermost function's file alone.
+    was compiled, and by whether indices are looked at (NUMBA_BOUNDSCHECK: those of all functions), for Numba looks at
+    the outermost function's file alone.
     """
+    config: Any = numba_config
     sources = [path for folder in _SOURCES for path in sorted(folder.glob("*.py"))]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources) + numba.__version__.encode())
+    build = f"{numba.__version__} {checked} {bool(config.BOUNDSCHECK)}"
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources) + build.encode())
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whimbrel" / "compiled"
     folder = base / digest.hexdigest()[:16]
     try:
