@@ -66,6 +66,20 @@ def test_the_cache_folder_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert list(folder.rglob("*.nbi")), "Numba no longer reads its CACHE_DIR when a function is decorated"
 
 
+def test_what_is_made_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def made_again() -> bytes:
+        raise AssertionError
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert insides.kept("some.o", lambda: b"code") == b"code"
+    assert insides.kept("some.o", made_again) == b"code"
+    folder = insides.cache_folder()
+    assert folder is not None
+    assert [each.name for each in folder.iterdir()] == ["some.o"]
+    folder.chmod(0o777)
+    assert insides.kept("some.o", lambda: b"new code") == b"new code"
+
+
 def test_a_checked_build_is_kept_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Numba's own key does not tell them apart: one would be taken for the other."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -103,7 +117,7 @@ def test_numba_knows_pointers_in_signatures() -> None:
 
 
 def test_a_function_becomes_part_of_its_entry() -> None:
-    sections = insides.bpf_object(lambda number: 2 * number, "int32(int64)", _ENTRY)
+    sections = insides.sections_of(insides.bpf_object(lambda number: 2 * number, "int32(int64)", _ENTRY))
     # 42 in a register, and the end: Numba's inner function found, inlined, and nothing of Numba's left around it.
     assert sections["xdp"].hex() == "b40000002a0000009500000000000000", "the IR is not as insides.py expects it"
     assert not sections.get(".relxdp")

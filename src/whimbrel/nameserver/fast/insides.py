@@ -3,10 +3,12 @@
 `tests/nameserver/fast/test_insides.py` says in a line what broke when a new version moves them.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -23,7 +25,10 @@ from numba.np.numpy_support import carray
 
 from whimbrel import wire
 
-__all__ = ["bpf_object", "cache_folder", "carray", "compiled", "external", "inlined", "signed", "unsigned"]
+__all__ = [
+    "bpf_object", "cache_folder", "carray", "compiled", "external", "inlined", "kept", "sections_of", "signed",
+    "unsigned",
+]  # fmt: skip
 
 _SOURCES = (
     Path(__file__).parent,
@@ -140,8 +145,24 @@ def cache_folder(*, checked: bool = False) -> Path | None:
     return folder
 
 
-def bpf_object(function: Callable[..., int], signature: str, entry: str) -> dict[str, bytes]:
-    """Return the sections of an object file for the kernel: `entry`, LLVM's IR, which calls `function` as @respond.
+def kept(name: str, make: Callable[[], bytes]) -> bytes:
+    """Return what is kept under a name in the cache folder; made, and kept if it can be, where nothing is."""
+    folder = cache_folder()
+    if folder is None:
+        return make()
+    path = folder / name
+    with contextlib.suppress(OSError):
+        return path.read_bytes()
+    content = make()
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=folder) as fresh:
+        whole = Path(fresh) / name  # nobody reads half of it
+        whole.write_bytes(content)
+        whole.replace(path)
+    return content
+
+
+def bpf_object(function: Callable[..., int], signature: str, entry: str) -> bytes:
+    """Return an object file for the kernel: `entry`, LLVM's IR, which calls `function` as @respond.
 
     Numba's function becomes part of the entry, and nothing else of what Numba makes is left.  Its C form has the
     arguments of `signature` (Numba's notation), behind a place for the result and an unused one; it returns 0.
@@ -171,5 +192,11 @@ def bpf_object(function: Callable[..., int], signature: str, entry: str) -> dict
     called = set(re.findall(r"call [^\n]*?@([\w.$]+)\(", str(module)))
     if foreign := sorted(name for name in called if not name.startswith("llvm.")):
         raise RuntimeError(f"Numba {numba.__version__} calls what the kernel does not have: {', '.join(foreign)}")
-    file = llvm.ObjectFileRef.from_data(machine.emit_object(module))
+    made: bytes = machine.emit_object(module)
+    return made
+
+
+def sections_of(object_file: bytes) -> dict[str, bytes]:
+    """Return the sections of an object file by name."""
+    file = llvm.ObjectFileRef.from_data(object_file)
     return {each.name().decode(): each.data() for each in file.sections() if each.name()}
