@@ -234,8 +234,8 @@ def test_no_name_beneath_one_that_does_not_exist_is_listed(
             asking.add(host.reverse_pointer.rpartition(".")[0].rpartition(".")[0])
     for name in asking:
         listed = said(f"{name}.{zone_name}", snapshot)
-        above = [said(each, snapshot) for each in endings(f"{name}.{zone_name}", zone_name)]
         if listed != "nxdomain":
+            above = [said(each, snapshot) for each in endings(f"{name}.{zone_name}", zone_name)]
             assert "nxdomain" not in above, (name, listed, above)
 
 

@@ -14,7 +14,6 @@ import errno
 import socket
 import struct
 from collections.abc import Iterable, Sequence
-from ipaddress import collapse_addresses
 from typing import NamedTuple
 
 from whimbrel.nameserver.guards.access import Network
@@ -68,6 +67,9 @@ _LAYOUTS = {
     # A host is a /64 in all of Whimbrel, so the lower half of an IPv6 address is not looked at.
     socket.AF_INET6: _Layout(6, (8, 12), 20),
 }
+
+
+_ADDRESS_BITS = {4: 32, 6: 128}
 
 
 class _Assembly:
@@ -139,9 +141,9 @@ def steer(member: socket.socket, networks: Sequence[Network], workers: int) -> i
     """
     version = _LAYOUTS[member.family].version
     ours = [each for each in networks if each.version == version]
-    most = MOST_INSTRUCTIONS
+    kept, most = len(ours), MOST_INSTRUCTIONS
     while True:
-        kept = fitting(ours, member.family, workers, most)
+        kept = fitting(ours[:kept], member.family, workers, most)
         try:
             attach(member, program(ours[:kept], member.family, workers))
         except OSError as error:
@@ -214,11 +216,13 @@ def _leaf(assembly: _Assembly, found: _Range, words: Sequence[int]) -> None:
 def _ranges(networks: Iterable[Network], layout: _Layout) -> tuple[_Range, ...]:
     """Return ascending ranges that lie apart, of the words that are looked at."""
     bits = _WORD_BITS * len(layout.words)
+    shift = _ADDRESS_BITS[layout.version] - bits
     spans: list[tuple[int, int]] = []
-    same_kind = [each for each in networks if each.version == layout.version]
-    for each in collapse_addresses(same_kind):  # type: ignore[type-var]
-        shift = each.max_prefixlen - bits
-        first, last = int(each.network_address) >> shift, int(each.broadcast_address) >> shift
+    for first, last in sorted(
+        (int(each.network_address) >> shift, int(each.broadcast_address) >> shift)
+        for each in networks
+        if each.version == layout.version
+    ):
         if spans and first <= spans[-1][1] + 1:
             spans[-1] = (spans[-1][0], max(last, spans[-1][1]))
         else:

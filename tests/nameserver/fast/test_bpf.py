@@ -7,7 +7,7 @@ import pytest
 from tests.nameserver.fast.test_kernel import REASON
 
 from whimbrel.nameserver.fast import bpf
-from whimbrel.nameserver.fast.insides import bpf_object
+from whimbrel.nameserver.fast.insides import bpf_object, sections_of
 
 _ENTRY = """
 @cpu_one = external global [8 x i8], section ".maps"
@@ -27,7 +27,7 @@ def sections() -> dict[str, bytes]:
     def function(one: int, two: int) -> int:
         return one + two
 
-    return bpf_object(function, "int32(uintp, uintp)", _ENTRY)
+    return sections_of(bpf_object(function, "int32(uintp, uintp)", _ENTRY))
 
 
 def test_maps_are_put_in_place(sections: dict[str, bytes]) -> None:

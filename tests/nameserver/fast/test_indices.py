@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from whimbrel.nameserver.fast.indices import cell_bits_of, cells_of, new_seed, row_bits_of, slots_of
 from whimbrel.nameserver.fast.search import EMPTY
@@ -17,11 +18,12 @@ from whimbrel.nameserver.fast.search import EMPTY
 def test_a_cell_begins_at_its_first_host(hosts: list[int], cell_bits: int) -> None:
     keys = np.array(hosts, np.uint64)
 
-    def begins(bits: int) -> list[int]:
-        return [int(row) for row in np.searchsorted(keys, np.arange((1 << 32 - bits) + 1, dtype=np.uint64) << bits)]
+    def begins(bits: int) -> NDArray[np.uint32]:
+        firsts = np.arange((1 << 32 - bits) + 1, dtype=np.uint64) << np.uint64(bits)
+        return np.searchsorted(keys, firsts).astype(np.uint32)
 
-    block, suffix = np.array(begins(16), np.uint32), (keys & np.uint64(0xFFFF)).astype(np.uint16)
-    assert cells_of(block, suffix, cell_bits).tolist() == begins(cell_bits)
+    suffix = (keys & np.uint64(0xFFFF)).astype(np.uint16)
+    assert np.array_equal(cells_of(begins(16), suffix, cell_bits), begins(cell_bits))
 
 
 @pytest.mark.parametrize(("entries", "bits"), [(0, 16), (500_000, 16), (1_000_000, 15), (10_000_000, 11), (1 << 33, 8)])

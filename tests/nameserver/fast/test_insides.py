@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from numba.core import types
 from numba.core.errors import TypingError
+from numba.core.registry import cpu_target
+from numpy.typing import NDArray
 
 from whimbrel.nameserver.fast import insides
 
@@ -24,6 +26,25 @@ define i32 @entry(ptr %context) section "xdp" {
 def test_what_is_inlined_stays_a_function_of_python() -> None:
     assert insides.unsigned(5) == 5
     assert insides.inlined(abs)(-2) == 2, "register_jitable no longer returns the function"
+
+
+def test_a_part_is_in_the_machine_code_of_what_calls_it_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # what is read from there has no symbols
+
+    @insides.inlined
+    def doubled(number: int) -> int:
+        return 2 * number
+
+    def calling(number: int) -> int:
+        return doubled(number) + 1
+
+    assert insides.compiled(calling)(4) == 9
+    symbols = cpu_target.target_context.codegen()._engine._defined_symbols
+    functions = [each for each in symbols if "NumbaEnv" not in each]  # places for what functions need of Python
+    assert any("calling" in each for each in functions)
+    assert not any("doubled" in each for each in functions), "pipeline_class no longer reaches what is inlined"
 
 
 def test_a_compiled_function_cannot_allocate() -> None:
@@ -45,8 +66,39 @@ def test_the_cache_folder_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert list(folder.rglob("*.nbi")), "Numba no longer reads its CACHE_DIR when a function is decorated"
 
 
+def test_what_is_made_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def made_again() -> bytes:
+        raise AssertionError
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert insides.kept("some.o", lambda: b"code") == b"code"
+    assert insides.kept("some.o", made_again) == b"code"
+    folder = insides.cache_folder()
+    assert folder is not None
+    assert [each.name for each in folder.iterdir()] == ["some.o"]
+    folder.chmod(0o777)
+    assert insides.kept("some.o", lambda: b"new code") == b"new code"
+
+
+def test_a_checked_build_is_kept_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Numba's own key does not tell them apart: one would be taken for the other."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    numbers = np.arange(4)[:3]  # what is read outside is ours
+    with pytest.raises(IndexError):
+        insides.compiled(_element, checked=True)(numbers, insides.unsigned(3))
+    insides.compiled(_element)(numbers, insides.unsigned(3))
+    usual, checked = insides.cache_folder(), insides.cache_folder(checked=True)
+    monkeypatch.setattr(numba.core.config, "BOUNDSCHECK", 1)
+    assert len({usual, checked, insides.cache_folder(), insides.cache_folder(checked=True)}) == 4
+
+
 def _seven() -> int:
     return 7
+
+
+def _element(numbers: NDArray[np.int64], at: int) -> int:
+    number: int = numbers[at]
+    return number
 
 
 def test_an_external_function_is_called() -> None:
@@ -65,7 +117,7 @@ def test_numba_knows_pointers_in_signatures() -> None:
 
 
 def test_a_function_becomes_part_of_its_entry() -> None:
-    sections = insides.bpf_object(lambda number: 2 * number, "int32(int64)", _ENTRY)
+    sections = insides.sections_of(insides.bpf_object(lambda number: 2 * number, "int32(int64)", _ENTRY))
     # 42 in a register, and the end: Numba's inner function found, inlined, and nothing of Numba's left around it.
     assert sections["xdp"].hex() == "b40000002a0000009500000000000000", "the IR is not as insides.py expects it"
     assert not sections.get(".relxdp")

@@ -23,15 +23,17 @@ def zone_of(records: list[dns.rrset.RRset]) -> Zone:
 def add(zone: Zone, record: dns.rrset.RRset) -> None:
     types = zone.setdefault(record.name, {})
     lifetime, texts = types.get(record.rdtype, (record.ttl, frozenset()))
-    assert record[0].to_text() not in texts
+    text = record[0].to_text()
+    assert text not in texts
     assert lifetime == record.ttl
-    types[record.rdtype] = (lifetime, texts | {record[0].to_text()})
+    types[record.rdtype] = (lifetime, texts | {text})
 
 
 def remove(zone: Zone, record: dns.rrset.RRset) -> None:
     lifetime, texts = zone[record.name][record.rdtype]
-    assert record[0].to_text() in texts
-    zone[record.name][record.rdtype] = (lifetime, texts - {record[0].to_text()})
+    text = record[0].to_text()
+    assert text in texts
+    zone[record.name][record.rdtype] = (lifetime, texts - {text})
     if not zone[record.name][record.rdtype][1]:
         del zone[record.name][record.rdtype]
     if not zone[record.name]:
@@ -56,7 +58,12 @@ class Copy:
 
     def __init__(self, zone: Zone) -> None:
         self._zone = zone
-        self._exists = {ancestor for name in zone for ancestor in _ancestors(name)}
+        self._exists = {ORIGIN}
+        for owner in zone:
+            name = owner
+            while name not in self._exists:
+                self._exists.add(name)
+                name = name.parent()
 
     def ask(self, name: dns.name.Name, type_: dns.rdatatype.RdataType) -> set[str] | None:
         """Return the records of a name, none where it has none of the type; None where it does not exist."""
@@ -67,10 +74,3 @@ class Copy:
             encloser = encloser.parent()
         source = self._zone.get(WILDCARD.concatenate(encloser))
         return None if source is None else set(source.get(type_, (0, ()))[1])
-
-
-def _ancestors(name: dns.name.Name) -> list[dns.name.Name]:
-    found = [name]
-    while found[-1] != ORIGIN:
-        found.append(found[-1].parent())
-    return found

@@ -8,7 +8,8 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import NamedTuple
 
 _CALL = {"x86_64": 321, "aarch64": 280}
@@ -103,11 +104,18 @@ def _bpf(command: int, attributes: bytes) -> int:
 
 
 def _call(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
-    number = _CALL.get(platform.machine())
-    if number is None or not hasattr(os, "sched_getaffinity"):
-        raise OSError(f"no bpf(2) for {platform.system()} on {platform.machine()}")
-    returned: int = ctypes.CDLL(None, use_errno=True).syscall(number, command, attributes, len(attributes))
+    number, syscall = _system_call()
+    returned: int = syscall(number, command, attributes, len(attributes))
     if returned < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"bpf(2): {os.strerror(number)}")
     return returned
+
+
+@cache
+def _system_call() -> tuple[int, Callable[..., int]]:
+    """Return bpf(2)'s number, and what makes system calls; raise OSError where there is none."""
+    number = _CALL.get(platform.machine())
+    if number is None or not hasattr(os, "sched_getaffinity"):
+        raise OSError(f"no bpf(2) for {platform.system()} on {platform.machine()}")
+    return number, ctypes.CDLL(None, use_errno=True).syscall

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from whimbrel.nameserver.fast.frame import FRAME_BYTES, HEADERS_BYTES, respond
-from whimbrel.nameserver.fast.insides import bpf_object, carray
+from whimbrel.nameserver.fast.insides import bpf_object, carray, kept, sections_of
 from whimbrel.nameserver.fast.packet import HEADER_BYTES, PACKET_BYTES, TAIL_BYTES
 from whimbrel.nameserver.fast.search import NAME_ROW, SHOWS_ROW, SOA_ROW, Array, Family, Lists, Nets
 from whimbrel.wire.snapshot.layout import BLOCKS, VALUE_CLASSES
@@ -131,12 +131,17 @@ class Shape(NamedTuple):
 
 @lru_cache(maxsize=16)
 def object_for(shape: Shape) -> dict[str, bytes]:
-    """Return the object file's sections of the program for lists of a shape; it takes some seconds."""
+    """Return the object file's sections of the program for lists of a shape; it takes some seconds the first time."""
+    name = f"kernel-{'-'.join(map(str, shape))}.o"
+    return sections_of(kept(name, lambda: bpf_object(_answering(shape), _SIGNATURE, _entry(shape))))
+
+
+def _entry(shape: Shape) -> str:
     maps = "\n".join(
         f'@{name} = external global [{size} x i8], section ".maps"' for name, size in map_bytes(shape).items()
     )
     least = HEADERS_BYTES + HEADER_BYTES + TAIL_BYTES
-    entry = _ENTRY.format(
+    return _ENTRY.format(
         maps=maps,
         types=", ptr" * len(_TYPES),
         arguments="".join(f", ptr @{name}" for name in _TYPES),
@@ -146,7 +151,6 @@ def object_for(shape: Shape) -> dict[str, bytes]:
         take=_TAKE.format(mask=shape.rounds - 1, size=ROUND_BYTES) if shape.rounds else "",
         give_back=_GIVE_BACK if shape.rounds else "",
     )
-    return bpf_object(_answering(shape), _SIGNATURE, entry)
 
 
 def map_bytes(shape: Shape) -> dict[str, int]:

@@ -3,10 +3,12 @@
 `tests/nameserver/fast/test_insides.py` says in a line what broke when a new version moves them.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -16,12 +18,17 @@ import numba
 import numpy as np
 from numba.core import config as numba_config
 from numba.core import sigutils, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.extending import register_jitable
 from numba.np.numpy_support import carray
 
 from whimbrel import wire
 
-__all__ = ["bpf_object", "cache_folder", "carray", "compiled", "external", "inlined", "signed", "unsigned"]
+__all__ = [
+    "bpf_object", "cache_folder", "carray", "compiled", "external", "inlined", "kept", "sections_of", "signed",
+    "unsigned",
+]  # fmt: skip
 
 _SOURCES = (
     Path(__file__).parent,
@@ -38,12 +45,39 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
+class _Part(JITCodeLibrary):
+    """The code of a function that is only ever a part of others, for LLVM and not for a machine.
+
+    Numba makes machine code of every function it meets, a third of the time that the answer takes to compile: for
+    nothing, since what a function is a part of has its code.
+    """
+
+    @property
+    def codegen(self) -> "_Part":
+        return self  # it is asked for `set_env` alone
+
+    def set_env(self, name: str, env: object) -> None:
+        """Keep nothing: only machine code has a place for what its function needs of Python."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+
+class _PartCompiler(Compiler):
+    def define_pipelines(self) -> object:
+        part: Any = _Part  # Numba's own is without types
+        self.state.library = part(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        return super().define_pipelines()  # type: ignore[no-untyped-call]
+
+
 def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Mark a function that compiled ones may call; it becomes part of them, and stays a plain function for Python.
 
     Without the runtime system (`_nrt`) no reference is counted, so nothing is called: the kernel could not call it.
     """
-    marked: Callable[_P, _R] = register_jitable(forceinline=True, error_model="numpy", _nrt=False)(function)
+    marked: Callable[_P, _R] = register_jitable(
+        forceinline=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, pipeline_class=_PartCompiler
+    )(function)
     return marked
 
 
@@ -64,7 +98,7 @@ def compiled(function: Callable[_P, _R], *, checked: bool = False) -> Callable[_
 
     `checked` looks at every index, and raises where one is outside: for tests.
     """
-    folder = None if checked else cache_folder()
+    folder = cache_folder(checked=checked)
     config: Any = numba_config  # its settings are made when it is loaded
     before = config.CACHE_DIR
     if folder is not None:
@@ -85,14 +119,17 @@ def external(name: str, signature: str) -> Callable[..., int]:
     return function
 
 
-def cache_folder() -> Path | None:
+def cache_folder(*, checked: bool = False) -> Path | None:
     """Return where compiled code is kept for the next start, or None where no safe place is to be had.
 
     Whoever can write there runs code as the name server: so nobody but its owner may.  It is named by the source that
-    was compiled, for Numba looks at the outermost function's file alone.
+    was compiled, and by whether indices are looked at (NUMBA_BOUNDSCHECK: those of all functions), for Numba looks at
+    the outermost function's file alone.
     """
+    config: Any = numba_config
     sources = [path for folder in _SOURCES for path in sorted(folder.glob("*.py"))]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources) + numba.__version__.encode())
+    build = f"{numba.__version__} {checked} {bool(config.BOUNDSCHECK)}"
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources) + build.encode())
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whimbrel" / "compiled"
     folder = base / digest.hexdigest()[:16]
     try:
@@ -108,8 +145,24 @@ def cache_folder() -> Path | None:
     return folder
 
 
-def bpf_object(function: Callable[..., int], signature: str, entry: str) -> dict[str, bytes]:
-    """Return the sections of an object file for the kernel: `entry`, LLVM's IR, which calls `function` as @respond.
+def kept(name: str, make: Callable[[], bytes]) -> bytes:
+    """Return what is kept under a name in the cache folder; made, and kept if it can be, where nothing is."""
+    folder = cache_folder()
+    if folder is None:
+        return make()
+    path = folder / name
+    with contextlib.suppress(OSError):
+        return path.read_bytes()
+    content = make()
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=folder) as fresh:
+        whole = Path(fresh) / name  # nobody reads half of it
+        whole.write_bytes(content)
+        whole.replace(path)
+    return content
+
+
+def bpf_object(function: Callable[..., int], signature: str, entry: str) -> bytes:
+    """Return an object file for the kernel: `entry`, LLVM's IR, which calls `function` as @respond.
 
     Numba's function becomes part of the entry, and nothing else of what Numba makes is left.  Its C form has the
     arguments of `signature` (Numba's notation), behind a place for the result and an unused one; it returns 0.
@@ -139,5 +192,11 @@ def bpf_object(function: Callable[..., int], signature: str, entry: str) -> dict
     called = set(re.findall(r"call [^\n]*?@([\w.$]+)\(", str(module)))
     if foreign := sorted(name for name in called if not name.startswith("llvm.")):
         raise RuntimeError(f"Numba {numba.__version__} calls what the kernel does not have: {', '.join(foreign)}")
-    file = llvm.ObjectFileRef.from_data(machine.emit_object(module))
+    made: bytes = machine.emit_object(module)
+    return made
+
+
+def sections_of(object_file: bytes) -> dict[str, bytes]:
+    """Return the sections of an object file by name."""
+    file = llvm.ObjectFileRef.from_data(object_file)
     return {each.name().decode(): each.data() for each in file.sections() if each.name()}
