@@ -29,6 +29,11 @@ def _run(*arguments: str, tells: str = _TELLS) -> list[object]:
     return told
 
 
+def test_what_readers_load_of_the_command_line_has_no_command() -> None:
+    script = "import sys, whimbrel.cli\nassert not {'click', 'whimbrel.cli.commands'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_observe_goes_without_pandas(tmp_path: Path) -> None:
     given = tmp_path / "given.jsonl"
     given.write_text('{"seen_at":"2026-01-01T00:00:00Z","sensor":"mx","host":"192.0.2.1","kind":"connection"}\n')
