@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.pipeline.mail import DAY_0, message, received
-from tests.pipeline.readers import misbehaving
+from tests.pipeline.readers import beginning, misbehaving
 
 from whimbrel.errors import WhimbrelError
 from whimbrel.model.reading import Reading
@@ -55,6 +55,12 @@ def test_each_chunk_is_read_once_in_its_own_order(jobs: int) -> None:
 def test_nothing_to_read() -> None:
     assert read([]) == {}
     assert read([Chunk("empty", ())]) == {"empty": []}
+
+
+def test_readers_begin_with_the_suffix_list_loaded() -> None:
+    chunks = [chunk("a", "text"), chunk("b", "text")]
+    done = read(chunks, read=beginning)
+    assert [reading.location for readings in done.values() for reading in readings] == ["loaded: True"] * 2
 
 
 @pytest.mark.parametrize("fault", ["hang", "die", "eat"])

@@ -9,7 +9,7 @@ import sys
 import click
 
 from whimbrel import __version__
-from whimbrel.cli.starting import decline_pandas
+from whimbrel.cli.starting import decline_pandas, start_no_threads_for_algebra
 from whimbrel.errors import WhimbrelError
 
 # Name -> what it does.  Each lives in the module of its name, imported only when it is called: the evidence engine
@@ -93,9 +93,10 @@ def _whimbrel(context: click.Context) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong option or input, 130 interrupted."""
     gc.set_threshold(_GC_THRESHOLD)
-    code = _run(arguments)
     if arguments is not None:  # called by a program, which goes on
-        sys.exit(code)
+        sys.exit(_run(arguments))
+    start_no_threads_for_algebra(os.environ)
+    code = _run(arguments)
     sys.stderr.flush()
     # Not by way of the interpreter's end: there, now and then, a thread of an engine's own outlives what it works on
     # and aborts a command that has done its work.  Stores are closed when a command returns.

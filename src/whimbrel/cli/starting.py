@@ -34,6 +34,15 @@ def decline_pandas(command: str) -> None:
         sys.meta_path.remove(blind)
 
 
+def start_no_threads_for_algebra(environ: MutableMapping[str, str]) -> None:
+    """Let NumPy's linear algebra (OpenBLAS) have no threads; before NumPy is loaded.
+
+    It starts one a core but one as it is loaded, and each looks for work for 30 ms or more of processor time before it
+    sleeps, in every process; nothing here multiplies matrices.  What the environment says already stays.
+    """
+    environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def take_memory_from_the_c_library(environ: MutableMapping[str, str]) -> None:
     """Let Arrow take its memory from the C library, for a process that runs for long; before Arrow is loaded.
 

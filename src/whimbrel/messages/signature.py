@@ -131,8 +131,10 @@ def _tokens(text: str) -> list[str]:
     footer = _FOOTER.search(text)
     if footer:
         text = text[: footer.start()]
-    tokens = text.split(None, _MAX_WORDS)[:_MAX_WORDS]
-    if not text.isascii():
+    is_ascii = text.isascii()
+    # In lower case fewer tokens differ; letters outside ASCII have cases that go by their neighbours.
+    tokens = (text.lower() if is_ascii else text).split(None, _MAX_WORDS)[:_MAX_WORDS]
+    if not is_ascii:
         unspaced = _UNSPACED.findall(text)[:_MAX_WORDS]
         tokens += [f"{first}{second}" for first, second in pairwise(unspaced)]
     return tokens

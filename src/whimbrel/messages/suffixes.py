@@ -21,8 +21,8 @@ _MAX_LABEL_OCTETS = 63
 
 
 @cache
-def _suffixes() -> PublicSuffixList:
-    # 60 ms and 3 MB: only for who asks.
+def suffixes() -> PublicSuffixList:
+    """Return the list, loaded at the first call: 60 ms and 3 MB, only for who asks."""
     return PublicSuffixList(accept_unknown=False)
 
 
@@ -35,14 +35,14 @@ def registered_domain(host: str) -> str | None:
     name = host.rstrip(".")
     if not _may_be_name(name):
         return None
-    domain: str | None = _suffixes().privatesuffix(name)
+    domain: str | None = suffixes().privatesuffix(name)
     return domain
 
 
 @lru_cache(maxsize=_CACHED_LABELS)
 def is_suffix(label: str) -> bool:
     """Tell whether a lower-case label is a listed top-level suffix (`com`, `uk`)."""
-    return bool(_suffixes().is_public(label)) if label else False
+    return bool(suffixes().is_public(label)) if label else False
 
 
 def _may_be_name(name: str) -> bool:

@@ -82,7 +82,7 @@ class Pool:
         read: Callable[[Work], Reading] = read_work,
     ) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["whimbrel.pipeline.reading"])
+        context.set_forkserver_preload(["whimbrel.pipeline.preload"])
         self._readers = [_Reader(context, read, message_seconds, chunk_seconds) for _ in range(max(1, jobs))]
 
     def __enter__(self) -> Self:

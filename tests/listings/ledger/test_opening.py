@@ -16,9 +16,9 @@ from tests.postgresql import PASSWORD, Server
 
 from whimbrel.errors import ConfigError, StoreError
 from whimbrel.listings.ledger import Ledger, opening
-from whimbrel.listings.ledger.opening import LEDGER_VERSION, opened
+from whimbrel.listings.ledger.opening import LEDGER_VERSION, opened, upgrade
 from whimbrel.listings.ledger.rows import event_row, listing_row
-from whimbrel.listings.ledger.schema import METADATA
+from whimbrel.listings.ledger.schema import ALEMBIC_VERSION, METADATA
 from whimbrel.listings.policy import Decider
 from whimbrel.listings.settings import OWN
 from whimbrel.model.listing import Event
@@ -43,10 +43,25 @@ CREATE TABLE mark (one INTEGER NOT NULL, ledger_version INTEGER NOT NULL, profil
 def test_the_migrations_make_the_tables_of_the_schema(place: Path | str) -> None:
     found = opened(place, "write")
     assert found is not None
-    with found.engine.connect() as connection:
+    tables = {*METADATA.tables, "alembic_version"}
+    with found.engine.connect() as connection, connection.begin():
+        made = _as_made(connection, tables)
+        METADATA.drop_all(connection)
+        ALEMBIC_VERSION.drop(connection)
+        upgrade(connection)
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
+        assert _as_made(connection, tables) == made
+        assert set(sql.inspect(connection).get_table_names()) == tables
     found.engine.dispose()
+
+
+def _as_made(connection: sql.Connection, tables: set[str]) -> dict[str, object]:
+    """Return all that can be said of some tables, and the version."""
+    inspector = sql.inspect(connection)
+    looks = [inspector.get_columns, inspector.get_pk_constraint, inspector.get_indexes]
+    said = {table: repr([look(table) for look in looks]) for table in tables}
+    return said | {"version": connection.execute(sql.select(ALEMBIC_VERSION)).all()}
 
 
 def _of_version_1(path: Path) -> tuple[list[Event], list[tuple[str, bytes]]]:
@@ -218,10 +233,10 @@ def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
         Ledger.open("postgresql://whimbrel@127.0.0.1:1/whimbrel")
 
 
-def test_opening_what_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
-    Ledger.open(tmp_path / "ledger.sqlite", "write").close()
+def test_making_a_ledger_and_opening_it_need_no_alembic(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\nfrom whimbrel.listings.ledger import Ledger\n"
+        "Ledger.open(Path(sys.argv[1]), 'write').close()\n"
         "Ledger.open(Path(sys.argv[1])).close()\nassert 'alembic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "ledger.sqlite")], check=True)

@@ -17,6 +17,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from whimbrel.errors import ConfigError, StoreError
+from whimbrel.listings.ledger.schema import ALEMBIC_VERSION, METADATA
 
 # Where a ledger lies: an SQLite file, or the URL of a PostgreSQL database.
 Place = Path | str
@@ -188,26 +189,45 @@ def _bring_up(place: Place, found: Opened) -> None:
 def _version(found: Opened) -> int:
     """Return a ledger's version; 0 where there is none."""
     with found.engine.connect() as connection:
-        tables = set(sql.inspect(connection).get_table_names())
-        if "alembic_version" in tables:
-            version = connection.execute(sql.text("SELECT version_num FROM alembic_version")).scalar()
-            return int(version) if version is not None else 0
-        return 1 if "mark" in tables else 0  # version 1 knew no Alembic
+        return _version_in(connection)
+
+
+def _version_in(connection: sql.Connection) -> int:
+    tables = set(sql.inspect(connection).get_table_names())
+    if "alembic_version" in tables:
+        version = connection.execute(sql.select(ALEMBIC_VERSION.c.version_num)).scalar()
+        return int(version) if version is not None else 0
+    return 1 if "mark" in tables else 0  # version 1 knew no Alembic
 
 
 def _migrate(found: Opened) -> None:
     """Bring a ledger, or an empty database, up to this program's version, in one transaction."""
-    from alembic import command  # noqa: PLC0415  half a second that only a ledger's first opening should cost
-    from alembic.config import Config  # noqa: PLC0415
-
     with found.engine.connect() as connection:
         writer = connection.execution_options(whimbrel_writing=True)
         with writer.begin():
             if found.engine.dialect.name == "postgresql":
                 writer.execute(sql.text(_MIGRATING))
-            config = Config(attributes={"connection": writer})
-            config.set_main_option("script_location", "whimbrel.listings:migrations")
-            tables: Any = sql.inspect(writer).get_table_names()
-            if "alembic_version" not in tables and "mark" in tables:
-                command.stamp(config, "1")
-            command.upgrade(config, str(LEDGER_VERSION))
+            if _version_in(writer):
+                upgrade(writer)
+            else:
+                _make_tables(writer)
+
+
+def _make_tables(writer: sql.Connection) -> None:
+    """Make the tables as they stand now, as an upgrade from nothing would; without Alembic, which is slow to load."""
+    METADATA.create_all(writer, checkfirst=False)
+    ALEMBIC_VERSION.create(writer, checkfirst=True)
+    writer.execute(sql.insert(ALEMBIC_VERSION).values(version_num=str(LEDGER_VERSION)))
+
+
+def upgrade(writer: sql.Connection) -> None:
+    """Run the migrations that a ledger, or an empty database, still needs."""
+    from alembic import command  # noqa: PLC0415  a fifth of a second that only an older ledger should cost
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(attributes={"connection": writer})
+    config.set_main_option("script_location", "whimbrel.listings:migrations")
+    tables: Any = sql.inspect(writer).get_table_names()
+    if "alembic_version" not in tables and "mark" in tables:
+        command.stamp(config, "1")
+    command.upgrade(config, str(LEDGER_VERSION))

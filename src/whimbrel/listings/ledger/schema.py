@@ -87,3 +87,11 @@ PUBLICATION: Final = sql.Table(
     sql.Column("born", sql.BigInteger, nullable=False, index=True),
     sql.Column("last_event", sql.BigInteger, nullable=False),
 )
+
+# Alembic's own table, as it makes it: by the version in it, migrations know what a ledger still needs.
+ALEMBIC_VERSION: Final = sql.Table(
+    "alembic_version",
+    sql.MetaData(),
+    sql.Column("version_num", sql.String(32), nullable=False),
+    sql.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
