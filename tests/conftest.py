@@ -1,6 +1,7 @@
 """Where the mail to test on lies, how tests that need Debian packages skip, and a database server for a ledger."""
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -24,6 +25,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Most tests start a name server for one question; compiling its answer would be most of what they do.  Those that are
 # about the compiled answer say so.
 os.environ.setdefault("WHIMBREL_SERVE_WORKERS", "0")
+
+
+def pytest_collection_finish() -> None:
+    """All that collecting has made stays until the end: whoever looks for garbage need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
 
 ROOT = Path(__file__).resolve().parent.parent
 
