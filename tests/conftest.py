@@ -1,5 +1,7 @@
 """Where the mail to test on lies, how tests that need Debian packages skip, and a database server for a ledger."""
 
+import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -24,12 +26,28 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # about the compiled answer say so.
 os.environ.setdefault("WHIMBREL_SERVE_WORKERS", "0")
 
+
+def pytest_collection_finish() -> None:
+    """All that collecting has made stays until the end: whoever looks for garbage need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _unpack(archive: Path, folder: Path) -> Path:
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+def _unpacked(archive: Path, factory: pytest.TempPathFactory) -> Path:
+    """Unpack an archive once for all workers of a run, which only read it; return the folder."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / f"unpacked-{archive.name}"
+    with (shared / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            fresh = factory.mktemp("unpacked")
+            with tarfile.open(archive) as tar:
+                tar.extractall(fresh, filter="data")
+            fresh.rename(folder)
     return folder
 
 
@@ -42,21 +60,18 @@ def shipped_archive() -> Path:
 @pytest.fixture(scope="session")
 def shipped_mail(shipped_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder `spamassassin/` of the shipped mail, unpacked: spam, spam_2, easy_ham, easy_ham_2, hard_ham, ..."""
-    return _unpack(shipped_archive, tmp_path_factory.mktemp("mail")) / "spamassassin"
+    return _unpacked(shipped_archive, tmp_path_factory) / "spamassassin"
 
 
 @pytest.fixture(scope="session")
 def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Unpack one of the test-only archives by name (`phishing`, `mime`, `bounces`); skip where they are not at hand."""
-    unpacked: dict[str, Path] = {}
 
     def find(name: str) -> Path:
         archive = ROOT.parent / "shared" / "data" / f"{name}.tar.xz"
         if not archive.exists():
             pytest.skip(f"the test-only archive {archive.name} does not ship with the project")
-        if name not in unpacked:
-            unpacked[name] = _unpack(archive, tmp_path_factory.mktemp(name)) / name
-        return unpacked[name]
+        return _unpacked(archive, tmp_path_factory) / name
 
     return find
 
