@@ -1,7 +1,7 @@
 """What DuckDB keeps: SQL is written once for equal questions, and never taken for another's."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import ibis
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from whimbrel.analysis.links import kept as module
-from whimbrel.analysis.links.kept import kept_tables
+from whimbrel.analysis.links.kept import kept_tables, made_once
 
 
 @pytest.fixture
@@ -84,3 +84,44 @@ def test_what_cannot_be_answered_leaves_nothing_either(engine: Any) -> None:
     with pytest.raises(duckdb.ConversionException, match="one"), kept_tables(engine) as kept:
         kept.keep(kept.keep(numbers).mutate(number=ibis._.number.cast("int64")))
     assert not names(engine)
+
+
+class Told(NamedTuple):
+    """Tables beside each other, as `Known` has them."""
+
+    one: ir.Table
+    other: ir.Table
+
+
+def test_equal_expressions_are_made_once() -> None:
+    made: list[int] = []
+
+    @made_once
+    def joined(told: Told, most: int, *, name: str) -> ir.Table:
+        made.append(most)
+        return told.one.join(told.other, "number").filter(told.one.number <= most).select(**{name: told.one.number})
+
+    def tables(type_: str) -> Told:
+        return Told(ibis.table({"number": type_}, name="one"), ibis.table({"number": type_}, name="other"))
+
+    first = joined(tables("int64"), 3, name="found")
+    assert joined(tables("int64"), 3, name="found").equals(first)
+    assert made == [3]
+    joined(tables("int64"), 4, name="found")
+    joined(tables("float64"), 3, name="found")
+    assert joined(tables("int64"), 3, name="another").columns == ("another",)
+    assert made == [3, 4, 3, 3]
+
+
+def test_expressions_of_data_are_not_remembered() -> None:
+    made: list[int] = []
+
+    @made_once
+    def doubled_once(table: ir.Table) -> ir.Table:
+        made.append(1)
+        return doubled(table)
+
+    for number in (1, 2):
+        given = ibis.memtable(pa.table({"number": [number]}))
+        assert doubled_once(given).to_pyarrow()["number"].to_pylist() == [2 * number]
+    assert len(made) == 2

@@ -1,13 +1,15 @@
 """Tables that the engine computes once and keeps until the end, and what is read of them.
 
-For little data nearly all the time goes into Ibis writing SQL.  So with DuckDB the tables kept have the same names each
-time: equal questions are then equal expressions, whose SQL is written once a process.  Other engines keep by `cache`.
+For little data nearly all the time goes into Ibis making expressions and writing SQL.  So with DuckDB the tables kept
+have the same names each time: equal questions are then equal expressions, made (`made_once`) and written as SQL once a
+process.  Other engines keep by `cache`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import lru_cache
+from functools import lru_cache, wraps
 from itertools import count
+from typing import Any, ParamSpec
 
 import ibis
 import ibis.expr.operations as ops
@@ -17,6 +19,8 @@ from ibis.backends import BaseBackend
 
 # A tabulation asks some thirty questions; a few that differ (in settings, windows, tables from outside) fit.
 _QUESTIONS = 256
+
+P = ParamSpec("P")
 
 _places_taken: set[int] = set()  # what is kept at the same time has different names
 
@@ -65,6 +69,40 @@ def kept_tables(backend: BaseBackend) -> Iterator[Kept]:
             yield Kept(backend, place, until_the_end)
     finally:
         _places_taken.discard(place)
+
+
+def made_once(make: Callable[P, ir.Table]) -> Callable[P, ir.Table]:
+    """Have a pure function of tables, and of what can be hashed, make each expression once a process."""
+
+    @lru_cache(maxsize=_QUESTIONS)
+    def made(*keys: Any, **named: Any) -> ir.Table:  # noqa: ANN401 - whatever that function takes
+        return make(*map(_back, keys), **named)
+
+    @wraps(make)
+    def asked(*given: P.args, **named: P.kwargs) -> ir.Table:
+        keys, options = [_key(each) for each in given], dict[str, Any](named)
+        return make(*given, **named) if any(map(_is_of_data, keys)) else made(*keys, **options)
+
+    return asked
+
+
+def _key(given: object) -> Any:  # noqa: ANN401 - what is equal where the arguments ask for the same expression
+    """Return tables, also those within named tuples, as the operations that they stand for: these can be compared."""
+    if isinstance(given, tuple) and hasattr(given, "_fields"):
+        return type(given)(*map(_key, given))
+    return given.op() if isinstance(given, ir.Table) else given
+
+
+def _back(key: object) -> Any:  # noqa: ANN401 - the arguments again
+    if isinstance(key, tuple) and hasattr(key, "_fields"):
+        return type(key)(*map(_back, key))
+    return key.to_expr() if isinstance(key, ops.Relation) else key
+
+
+def _is_of_data(key: object) -> bool:
+    if isinstance(key, tuple):
+        return any(map(_is_of_data, key))
+    return isinstance(key, ops.Relation) and _holds_data(key.to_expr())
 
 
 def _holds_data(part: ir.Table) -> bool:

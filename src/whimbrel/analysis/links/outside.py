@@ -18,6 +18,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from whimbrel.analysis.links.kept import made_once
 from whimbrel.analysis.links.units import Span, address_of, window_of_seconds
 
 # Before and after all observations (the years 1970 to 2200).
@@ -40,6 +41,7 @@ class Outside(NamedTuple):
     digest: str = ""
 
 
+@made_once
 def named(begun: ir.Table, networks: ir.Table, *, table_first: bool) -> ir.Table:
     """Return the first windows of units (`units.beginnings`) with what the table knows of their networks."""
     known = networks.select(known_host="host", known_asn="asn", known_prefix="prefix")
@@ -54,6 +56,7 @@ def named(begun: ir.Table, networks: ir.Table, *, table_first: bool) -> ir.Table
     return joined.mutate(asn=asn, prefix=prefix).select(*begun.columns)
 
 
+@made_once
 def spans(leases: ir.Table) -> ir.Table:
     """Return who held each host of the leases at any time: told leases, and what lies before, between and after them.
 
@@ -72,11 +75,13 @@ def spans(leases: ir.Table) -> ir.Table:
     return told.cast(guessed.schema()).union(guessed)
 
 
+@made_once
 def holders(spans: ir.Table) -> ir.Table:
     """Return one row a holder: whether its leases are told, and the window in which the last of them ends."""
     return spans.group_by("holder", "told").agg(ends=window_of_seconds(spans.until_s - 1).max())
 
 
+@made_once
 def held(rows: ir.Table, spans: ir.Table) -> ir.Table:
     """Return dated observations with the holder in the place of the host, which then is their `address`."""
     span = spans.select("holder", "since_s", "until_s", held_host="host")
@@ -87,6 +92,7 @@ def held(rows: ir.Table, spans: ir.Table) -> ir.Table:
     return joined.select(*others, address=joined.host, host=joined.holder.coalesce(joined.host))
 
 
+@made_once
 def unsplit(seen: ir.Table, holders: ir.Table) -> ir.Table:
     """Return `units.host_windows` in which no told lease begins anew after a silence."""
     told = holders.filter(holders.told).select(told_holder="holder")
@@ -96,12 +102,14 @@ def unsplit(seen: ir.Table, holders: ir.Table) -> ir.Table:
     return joined.mutate(begins=begins).select(*seen.columns)
 
 
+@made_once
 def told_units(units: ir.Table, holders: ir.Table) -> ir.Table:
     """Return the units of hosts that leases tell of: `unit`, `lease`, whether it is `told`, and where it `ends`."""
     joined = units.join(holders, units.host == holders.holder)
     return joined.select("unit", "lease", "told", "ends")
 
 
+@made_once
 def observed(guessed: ir.Table, seen: ir.Table, told: ir.Table, firsts: ir.Table, span: Span) -> ir.Table:
     """Return `units.observed` with what leases tell: told units to their end, others not beyond the next told lease.
 
@@ -123,6 +131,7 @@ def observed(guessed: ir.Table, seen: ir.Table, told: ir.Table, firsts: ir.Table
     return bounded.union(placed.cast(bounded.schema()))
 
 
+@made_once
 def observed_throughout(both: ir.Table, told: ir.Table, horizon: int) -> ir.Table:
     """Leave out infected units whose lease ends within `horizon` windows of their infection."""
     bounds = told.select("ends", told_unit="unit")

@@ -23,7 +23,7 @@ import pyarrow as pa
 from whimbrel.analysis.links import outside as outside_of
 from whimbrel.analysis.links import units as units_of
 from whimbrel.analysis.links.columns import CELL
-from whimbrel.analysis.links.kept import kept_tables
+from whimbrel.analysis.links.kept import kept_tables, made_once
 from whimbrel.analysis.links.outside import Outside
 from whimbrel.analysis.links.settings import Settings
 from whimbrel.analysis.links.units import Span
@@ -62,13 +62,12 @@ def known(rows: ir.Table, settings: Settings, last: int, keep: Keep, outside: Ou
     infected = keep(units_of.infections(told, seen))
     firsts = keep(units_of.first_sendings(told, seen))
     followed = keep(units_of.campaigns(told, firsts, settings))
-    by_label = infected.filter(infected.method.notnull()).join(units.select("unit", "network"), "unit")
     return Known(
         seen=seen,
         infected=infected,
-        all_places=keep(_placed(units.mutate(sensor=units.first_sensor, method=ibis.literal("")))),
-        places=keep(_placed(by_label)),
-        firsts=keep(firsts.semi_join(followed, "campaign")),
+        all_places=keep(_all_places(units)),
+        places=keep(_places(infected, units)),
+        firsts=keep(_followed(firsts, followed)),
         campaigns=followed,
         told=None if holders is None else keep(outside_of.told_units(units, holders)),
     )
@@ -96,6 +95,7 @@ def cells(facts: Known, settings: Settings, span: Span, keep: Keep) -> list[ir.T
     ]
 
 
+@made_once
 def families(facts: Known) -> ir.Table:
     """Return one row a family and sensor: how many units, for how many the method is not known, and the first window
     of an infection.
@@ -108,12 +108,28 @@ def families(facts: Known) -> ir.Table:
     )
 
 
+@made_once
+def _all_places(units: ir.Table) -> ir.Table:
+    return _placed(units.mutate(sensor=units.first_sensor, method=ibis.literal("")))
+
+
+@made_once
+def _places(infected: ir.Table, units: ir.Table) -> ir.Table:
+    return _placed(infected.filter(infected.method.notnull()).join(units.select("unit", "network"), "unit"))
+
+
+@made_once
+def _followed(firsts: ir.Table, campaigns: ir.Table) -> ir.Table:
+    return firsts.semi_join(campaigns, "campaign")
+
+
 def _placed(units: ir.Table) -> ir.Table:
     """Return the numbered places (sensor, method, network) in which units stand: the fixed part of their stratum."""
     rank = ibis.dense_rank().over(ibis.window(order_by=[units.sensor, units.method, units.network]))
     return units.select("unit", "sensor", "method", "network", place=rank)
 
 
+@made_once
 def _at_risk_by_family(facts: Known, observed: ir.Table) -> ir.Table:
     labels = facts.infected.select("unit", "family", "infected", "second")
     at_risk = observed.join(facts.places.select("unit", "place"), "unit").join(labels, "unit")
@@ -123,6 +139,7 @@ def _at_risk_by_family(facts: Known, observed: ir.Table) -> ir.Table:
     return at_risk.select("unit", *_PLACE, "family")
 
 
+@made_once
 def _at_risk_all(facts: Known, observed: ir.Table) -> ir.Table:
     labels = facts.infected.select("unit", "family", "infected")
     at_risk = observed.join(facts.all_places.select("unit", "place"), "unit").left_join(labels, "unit")
@@ -132,15 +149,30 @@ def _at_risk_all(facts: Known, observed: ir.Table) -> ir.Table:
 
 def _cells(arm: str, at_risk: ir.Table, places: ir.Table, facts: Known, keep: Keep) -> ir.Table:
     """Return the cells of first sendings: margins of the stratum, less the units that had sent the campaign before."""
-    margins = keep(at_risk.group_by(*_PLACE, "family").agg(units=at_risk.count()))
-    met = at_risk.join(facts.firsts, "unit")
+    margins, counted = keep(_margins(at_risk)), keep(_counted(at_risk, places, facts.firsts, facts.campaigns))
+    return _with_margins(arm, margins, counted, places)
+
+
+@made_once
+def _margins(at_risk: ir.Table) -> ir.Table:
+    return at_risk.group_by(*_PLACE, "family").agg(units=at_risk.count())
+
+
+@made_once
+def _counted(at_risk: ir.Table, places: ir.Table, firsts: ir.Table, campaigns: ir.Table) -> ir.Table:
+    """Return of the units at risk those that `sent` the campaign now, and those that had sent it before (`gone`)."""
+    met = at_risk.join(firsts, "unit")
     met = met.filter(met["first"] <= met.window)
     now = (met["first"] == met.window) & met.timely
     counted = met.group_by(*_PLACE, "family", "campaign").agg(
         sent=now.cast("int64").sum(), gone=(~now).cast("int64").sum()
     )
-    named = places.select("place", "sensor", "method", "network").distinct()
-    counted = keep(_usable(counted.join(named.select("place", "method"), "place"), facts.campaigns).drop("method"))
+    methods = places.select("place", "method").distinct()
+    return _usable(counted.join(methods, "place"), campaigns).drop("method")
+
+
+@made_once
+def _with_margins(arm: str, margins: ir.Table, counted: ir.Table, places: ir.Table) -> ir.Table:
     strata = counted.group_by(*_PLACE, "campaign").agg(any_sent=counted.sent.sum())
     strata = strata.filter(strata.any_sent > 0).drop("any_sent")
     cells = strata.join(margins, list(_PLACE)).left_join(counted, [*_PLACE, "family", "campaign"])
@@ -151,9 +183,11 @@ def _cells(arm: str, at_risk: ir.Table, places: ir.Table, facts: Known, keep: Ke
         at_risk=(cells.units - cells.gone.fill_null(0)).cast("int64"),
         sent=cells.sent.fill_null(0).cast("int64"),
     )
+    named = places.select("place", "sensor", "method", "network").distinct()
     return cells.filter(cells.at_risk > 0).join(named, "place").mutate(arm=ibis.literal(arm)).select(*CELL)
 
 
+@made_once
 def _ordered_cells(facts: Known, settings: Settings, span: Span) -> ir.Table:
     horizon = settings.horizon_windows
     both = facts.infected.filter(facts.infected.method.notnull()).join(facts.firsts, "unit")

@@ -22,6 +22,7 @@ import ibis
 import ibis.expr.types as ir
 
 from whimbrel.analysis.links.columns import READ
+from whimbrel.analysis.links.kept import made_once
 from whimbrel.analysis.links.settings import Settings
 
 WINDOW_SECONDS = 7 * 86_400
@@ -60,11 +61,13 @@ def dated(observations: ir.Table, settings: Settings, now: datetime) -> ir.Table
     )
 
 
+@made_once
 def events(rows: ir.Table) -> ir.Table:
     """Return the dated observations that tell of a family or campaign: a small part, which is read several times."""
     return rows.filter(rows.family.notnull() | rows.campaign.notnull())
 
 
+@made_once
 def host_windows(rows: ir.Table, settings: Settings) -> ir.Table:
     """Return one row a host and window in which it was seen, and whether a lease begins with it.
 
@@ -91,6 +94,7 @@ def beginnings(seen: ir.Table) -> ir.Table:
     return seen.filter(seen.begins)
 
 
+@made_once
 def units(first: ir.Table) -> ir.Table:
     """Return one row a unit, numbered, from the `beginnings`: the sensor that saw it first, and its network.
 
@@ -104,6 +108,7 @@ def units(first: ir.Table) -> ir.Table:
     )
 
 
+@made_once
 def unit_windows(seen: ir.Table, numbered: ir.Table) -> ir.Table:
     """Return one row a unit and window in which it was seen: what the rest needs of `host_windows`, by number."""
     joined = seen.join(numbered.select("host", "lease", "next_lease", "unit"), "host")
@@ -118,6 +123,7 @@ def network_text(asn: ir.IntegerValue, prefix: ir.StringValue, host: ir.StringVa
     return ibis.coalesce("AS" + asn.cast("string"), prefix, _covering(host))
 
 
+@made_once
 def observed(seen: ir.Table, settings: Settings, span: Span) -> ir.Table:
     """Return one row a unit and window of the span in which it is under observation, with its volume class."""
     offsets = ibis.array([ibis.literal(step, "int64") for step in range(1, settings.lease_gap_windows + 1)])
@@ -130,6 +136,7 @@ def observed(seen: ir.Table, settings: Settings, span: Span) -> ir.Table:
     return paired.select("unit", window=window, volume=volume.cast("int64"))
 
 
+@made_once
 def infections(rows: ir.Table, seen: ir.Table) -> ir.Table:
     """Return one row an infected unit: its first family, when, by which sensor and method, and when a second was known.
 
@@ -157,6 +164,7 @@ def infections(rows: ir.Table, seen: ir.Table) -> ir.Table:
     )
 
 
+@made_once
 def first_sendings(rows: ir.Table, seen: ir.Table) -> ir.Table:
     """Return one row a unit and campaign: the window of its first sending, and whether that was learned in time.
 
@@ -170,6 +178,7 @@ def first_sendings(rows: ir.Table, seen: ir.Table) -> ir.Table:
     return first.mutate(timely=timely).drop("first_in_time")
 
 
+@made_once
 def campaigns(rows: ir.Table, firsts: ir.Table, settings: Settings) -> ir.Table:
     """Return one row a campaign that is followed: from which window, and from when it may not be used.
 
