@@ -31,7 +31,8 @@ from whimbrel.messages.mime import parse_tree
 from whimbrel.messages.script import script_of
 from whimbrel.messages.signature import signature
 from whimbrel.messages.skeletons import header_skeleton, mime_skeleton
-from whimbrel.pipeline.reading import Work, hops_of, read_work
+from whimbrel.pipeline.reading import hops_of, read_work
+from whimbrel.pipeline.work import Work
 
 SHIPPED = Path(__file__).resolve().parent.parent / "samples" / "mail" / "spamassassin.tar.xz"
 ROUNDS = 3

@@ -44,8 +44,9 @@ from whimbrel.evidence import Evidence
 from whimbrel.model.reading import Reading
 from whimbrel.pipeline.analyse import analyse
 from whimbrel.pipeline.decide import decide
-from whimbrel.pipeline.reading import Work, read_work
+from whimbrel.pipeline.reading import read_work
 from whimbrel.pipeline.settle import settle
+from whimbrel.pipeline.work import Work
 from whimbrel.sensors.labels import Labels
 from whimbrel.sensors.mailfiles import Chunk, open_sources
 

@@ -42,6 +42,11 @@ def test_what_readers_load_of_the_command_line_has_no_command() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_ingest_leaves_the_parsers_to_its_readers() -> None:
+    script = "import sys, whimbrel.cli.ingest\nassert not [name for name in sys.modules if 'whimbrel.messages' in name]"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_observe_goes_without_pandas(tmp_path: Path) -> None:
     given = tmp_path / "given.jsonl"
     given.write_text('{"seen_at":"2026-01-01T00:00:00Z","sensor":"mx","host":"192.0.2.1","kind":"connection"}\n')

@@ -7,7 +7,8 @@ import msgspec
 
 from whimbrel.messages.suffixes import suffixes
 from whimbrel.model.reading import Reading
-from whimbrel.pipeline.reading import Work, read_work
+from whimbrel.pipeline.reading import read_work
+from whimbrel.pipeline.work import Work
 
 
 def misbehaving(work: Work) -> Reading:

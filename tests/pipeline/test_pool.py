@@ -16,7 +16,8 @@ from tests.pipeline.readers import beginning, misbehaving
 from whimbrel.errors import WhimbrelError
 from whimbrel.model.reading import Reading
 from whimbrel.pipeline.pool import Chunk, Pool, read_chunks
-from whimbrel.pipeline.reading import Work, read_work
+from whimbrel.pipeline.reading import read_work
+from whimbrel.pipeline.work import Work
 
 
 def work(name: str, body: str = "") -> Work:

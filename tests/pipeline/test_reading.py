@@ -4,7 +4,8 @@ import hashlib
 
 from tests.pipeline.mail import DAY_0, message, received
 
-from whimbrel.pipeline.reading import MAX_HOPS, Work, abandoned, read_work
+from whimbrel.pipeline.reading import MAX_HOPS, read_work
+from whimbrel.pipeline.work import Work
 
 
 def work(content: bytes, envelope: bytes | None = None) -> Work:
@@ -46,10 +47,3 @@ def test_any_bytes_give_a_reading() -> None:
         reading = read_work(work(content, content))
         assert reading.size_bytes == len(content)
         assert reading.hops == ()
-
-
-def test_an_abandoned_message_keeps_its_digest_alone() -> None:
-    given = work(message(received("24.1.2.3", DAY_0)))
-    reading = abandoned(given, b"d" * 32)
-    assert (reading.content_sha256, reading.defects, reading.hops) == (b"d" * 32, ("abandoned",), ())
-    assert (reading.location, reading.label, reading.size_bytes) == ("mail#1", "ham", len(given.content))

@@ -10,9 +10,10 @@ from tests.pipeline.mail import DAY_0, day, message, received
 from tests.pipeline.stores import contents, ingested, rows_of, with_key
 
 from whimbrel.evidence import Batch, Evidence
-from whimbrel.pipeline.reading import Work, read_work
+from whimbrel.pipeline.reading import read_work
 from whimbrel.pipeline.settle import Arrived, own_networks, sensors_of, settle, trust_of
 from whimbrel.pipeline.views import host_rows
+from whimbrel.pipeline.work import Work
 
 RELAY, CLIENT = "62.1.2.3", "24.1.2.3"
 LATE = day(400)

@@ -24,8 +24,8 @@ from whimbrel.model.observation import Label, LabelBasis
 from whimbrel.pipeline.analyse import Analysed, analyse
 from whimbrel.pipeline.decide import Decided, check_profile, decide
 from whimbrel.pipeline.pool import Chunk, read_chunks
-from whimbrel.pipeline.reading import Work
 from whimbrel.pipeline.settle import Settled, settle, tell_trust
+from whimbrel.pipeline.work import Work
 from whimbrel.sensors.boundary import Trust
 from whimbrel.sensors.labels import Labels
 from whimbrel.sensors.mailfiles import Item, MailFiles, open_sources

@@ -26,7 +26,7 @@ import msgspec
 
 from whimbrel.errors import UpstreamError
 from whimbrel.model.reading import Reading
-from whimbrel.pipeline.reading import Work, abandoned, read_work
+from whimbrel.pipeline.work import Work, abandoned
 
 # The slowest of the shipped 6,294 and the 1,640 hard messages takes well under a second; one that takes this long on an
 # idle core would hold up a mail stream, and is set aside.
@@ -39,6 +39,9 @@ READER_MEMORY_BYTES = 2 << 30
 
 # Readings are small values without cycles; looking for some after every 700 of them is 2 % of reading (measured).
 _GC_THRESHOLD = 100_000
+
+
+Read = Callable[[Work], Reading]
 
 
 class Chunk(NamedTuple):
@@ -60,7 +63,7 @@ def read_chunks(
     *,
     message_seconds: float = MESSAGE_SECONDS,
     chunk_seconds: float = CHUNK_SECONDS,
-    read: Callable[[Work], Reading] = read_work,
+    read: Read | None = None,
 ) -> Iterator[tuple[Chunk, list[Reading]]]:
     """Run `Pool.read` once, over a pool of its own."""
     with Pool(jobs, message_seconds=message_seconds, chunk_seconds=chunk_seconds, read=read) as pool:
@@ -70,7 +73,7 @@ def read_chunks(
 class Pool:
     """The readers, for one run or for a long one; a context manager, at whose end they end.
 
-    `read` is replaced by tests only; it must be importable in a reader.
+    `read` is what tests replace `read_work` by; it must be importable in a reader.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class Pool:
         *,
         message_seconds: float = MESSAGE_SECONDS,
         chunk_seconds: float = CHUNK_SECONDS,
-        read: Callable[[Work], Reading] = read_work,
+        read: Read | None = None,
     ) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["whimbrel.pipeline.preload"])
@@ -132,7 +135,7 @@ class _Reader:
     """One reader process and the chunk that it is on; messages already read one at a time are kept in `singles`."""
 
     def __init__(
-        self, context: ForkServerContext, read: Callable[[Work], Reading], message_seconds: float, chunk_seconds: float
+        self, context: ForkServerContext, read: Read | None, message_seconds: float, chunk_seconds: float
     ) -> None:
         self._context = context
         self._read = read
@@ -220,8 +223,11 @@ class _Reader:
             return None
 
 
-def _serve(pipe: Connection, read: Callable[[Work], Reading]) -> None:
+def _serve(pipe: Connection, read: Read | None) -> None:
     """Read works until the parent goes away."""
+    from whimbrel.pipeline.reading import read_work  # noqa: PLC0415  the parent has no use for the parsers
+
+    read = read or read_work
     for number in (signal.SIGINT, signal.SIGTERM):  # the parent's to handle, where a terminal or a service tells all
         signal.signal(number, signal.SIG_IGN)
     gc.set_threshold(_GC_THRESHOLD)

@@ -4,27 +4,16 @@ Pure: bytes in, `Reading` out.  The full `Facts` (with text) live only inside th
 parent is small and holds no text.
 """
 
-from typing import NamedTuple
-
 from whimbrel.messages import read_message
 from whimbrel.messages.addresses import domain_of, recipients
 from whimbrel.model.facts import Facts
 from whimbrel.model.reading import Hop, Reading
+from whimbrel.pipeline.work import Work
 from whimbrel.wire.envelope import envelope_time
 from whimbrel.wire.received import parse_received
 
 # Mail loops are cut at 100 hops (RFC 5321, section 6.3); what lies below is forged or damaged.
 MAX_HOPS = 100
-
-
-class Work(NamedTuple):
-    """One message to read, with what the sensor knows of it."""
-
-    location: str
-    label: str
-    label_basis: str | None
-    envelope: bytes | None
-    content: bytes
 
 
 def read_work(work: Work) -> Reading:
@@ -57,26 +46,3 @@ def hops_of(facts: Facts) -> tuple[Hop, ...]:
     """Return the message's Received lines as hops, newest first."""
     lines = [header.value for header in facts.headers if header.name.lower() == "received"]
     return tuple(parse_received(line) for line in lines[:MAX_HOPS])
-
-
-def abandoned(work: Work, content_sha256: bytes) -> Reading:
-    """Return the reading of a message on which the parser had to be ended: its digest and the defect, nothing else."""
-    return Reading(
-        location=work.location,
-        label=work.label,
-        label_basis=work.label_basis,
-        size_bytes=len(work.content),
-        content_sha256=content_sha256,
-        envelope_at=None,
-        hops=(),
-        url_domains=(),
-        attachment_sha256s=(),
-        attachment_types=(),
-        recipient_domains=(),
-        recipients=(),
-        header_skeleton="",
-        mime_skeleton="",
-        signature=(),
-        script="",
-        defects=("abandoned",),
-    )

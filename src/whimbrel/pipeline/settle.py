@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ def trust_of(store: Evidence, sensor: str) -> Trust | None:
 def own_networks(store: Evidence) -> list[str]:
     """Return every network that is our own behind some sensor: none of them is ever listed."""
     trusts = (trust_of(store, sensor) for sensor in sensors_of(store))
-    return sorted({network for trust in trusts if trust is not None for network in trust.all_networks()})
+    return sorted({network for trust in trusts if trust is not None for network in trust.all_networks})
 
 
 def sensors_of(store: Evidence) -> list[str]:
@@ -185,11 +185,14 @@ def _settled(table: pa.Table, trust: Trust, unobserved: Counter[str]) -> tuple[p
     """Return the rows of facts, with their times, and the observations of one staged chunk."""
     times: list[datetime | None] = []
     rows: list[dict[str, object]] = []
-    for row in table.select(_NEEDED).to_pylist():
+    # Arrow makes a time with a zone from a number many times slower than Python does, and few are looked at.
+    envelope_times = table["seen_at"].cast(pa.int64()).to_pylist()
+    for row, envelope_at in zip(table.select(_SETTLED).to_pylist(), envelope_times, strict=True):
         hops = decode_hops(row["hops"])
         connection = connecting_client(hops, trust)
-        envelope_at = row["seen_at"]
-        at = _plausible(connection.at if connection else None, *(hop.at for hop in hops[:1]), envelope_at)
+        at = _plausible(connection.at if connection else None, *(hop.at for hop in hops[:1]))
+        if at is None and envelope_at is not None:
+            at = _plausible(_EPOCH + timedelta(microseconds=envelope_at))
         times.append(at)
         if connection is None:
             unobserved[absence(hops, trust) or "no connecting client"] += 1
@@ -201,10 +204,11 @@ def _settled(table: pa.Table, trust: Trust, unobserved: Counter[str]) -> tuple[p
     return facts, _observations(rows)
 
 
-_NEEDED = [
-    "message_id", "seen_at", "sensor", "label", "label_basis", "size_bytes", "content_sha256", "hops",
-    "recipient_domains",
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SETTLED = [
+    "message_id", "sensor", "label", "label_basis", "size_bytes", "content_sha256", "hops", "recipient_domains",
 ]  # fmt: skip
+_NEEDED = [*_SETTLED, "seen_at"]
 
 
 def _observation(row: Mapping[str, Any], hops: Sequence[Hop], connection: Connection, at: datetime) -> dict[str, Any]:

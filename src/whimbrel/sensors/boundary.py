@@ -19,7 +19,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -46,7 +46,7 @@ class Inferred(msgspec.Struct, frozen=True, kw_only=True):
     fan_in: int
 
 
-class Trust(msgspec.Struct, frozen=True, kw_only=True):
+class Trust(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Which servers are ours: networks and names told by the operator, and what was inferred."""
 
     networks: tuple[str, ...] = ()
@@ -54,21 +54,19 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     inferred: tuple[Inferred, ...] = ()
     version: int = TRUST_VERSION
 
-    def holds(self, hop: Hop, networks: tuple[str, ...] | None = None) -> bool:
-        """Tell whether a line's peer is ours: by address, or by a confirmed name at or below one told.
-
-        `networks` are `all_networks()`, where the caller has them at hand.
-        """
+    def holds(self, hop: Hop) -> bool:
+        """Tell whether a line's peer is ours: by address, or by a confirmed name at or below one told."""
         if hop.address is None:
             return False
-        if _within(hop.address, self.all_networks() if networks is None else networks):
+        if _within(hop.address, self.all_networks):
             return True
         name = hop.rdns if hop.rdns_confirmed else None
         return name is not None and any(name == told or name.endswith("." + told) for told in self.names)
 
+    @cached_property
     def all_networks(self) -> tuple[str, ...]:
-        """Return the networks told and inferred."""
-        return self.networks + tuple(one.network for one in self.inferred) if self.inferred else self.networks
+        """The networks told and inferred."""
+        return self.networks + tuple(one.network for one in self.inferred)
 
     def to_json(self) -> bytes:
         """Return the stored form."""
@@ -83,7 +81,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"trust: the stored form is damaged: {error}") from error
         if trust.version != TRUST_VERSION:
             raise ConfigError(f"trust: stored with version {trust.version}, this is version {TRUST_VERSION}")
-        parse_trust(trust.all_networks() + trust.names)
+        parse_trust(trust.all_networks + trust.names)
         return trust
 
 
@@ -154,14 +152,13 @@ def _walk(hops: Sequence[Hop], trust: Trust) -> Connection | str:
     if not hops:
         return "no Received line"
     at = None
-    networks = trust.all_networks()
     for index, hop in enumerate(hops):
         at = hop.at or at
         if hop.address is None:
             if hop.form in {LOCAL, FETCHMAIL}:
                 continue
             return f"line {index + 1} does not tell the peer's address ({hop.form})"
-        if not is_public(hop.address) or trust.holds(hop, networks):
+        if not is_public(hop.address) or trust.holds(hop):
             continue
         below = len(hops) - index - 1
         return Connection(hop.address, index, hop.helo, hop.rdns, at, below, hop.trace_sha256)

@@ -10,11 +10,11 @@ from whimbrel.evidence import Evidence
 from whimbrel.model.reading import Reading
 from whimbrel.pipeline.config import Watch
 from whimbrel.pipeline.pool import Chunk, Pool
-from whimbrel.pipeline.reading import Work
 from whimbrel.pipeline.running.metrics import Metrics
 from whimbrel.pipeline.running.telling import Telling
 from whimbrel.pipeline.running.watching import Changes
 from whimbrel.pipeline.settle import Arrived, Settled, settle, tell_trust
+from whimbrel.pipeline.work import Work
 from whimbrel.sensors.arrivals import Folder, Found, Maildir, Mbox, Place
 from whimbrel.sensors.boundary import parse_trust
 
