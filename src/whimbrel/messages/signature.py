@@ -146,10 +146,8 @@ def _word_of(token: str) -> str:
         return ""
     word = token.strip(_EDGE).lower()
     if not word.isalpha():  # seven of ten new tokens need no look at what else they hold
-        if _PERSONAL.search(word):
-            return ""
         word = word.replace("'", "").replace("\u2019", "")
-        if word.isascii() and not _LETTERS.fullmatch(word):
+        if not _LETTERS.fullmatch(word) if word.isascii() else _PERSONAL.search(word):
             return ""
     if not word.isascii():
         return word if len(word) == 2 or not _UNSPACED.search(word) else ""

@@ -72,7 +72,8 @@ BLOCKS = frozenset(
 _LEAST_TELLING = 6
 # Which attribute carries a URL, and where the reader meets it.
 _URL_ATTRIBUTES = {"href": "href", "src": "src", "background": "src", "action": "form", "formaction": "form"}
-_TELLING = frozenset({*_URL_ATTRIBUTES, "content", "style", "hidden", "color", "text", "bgcolor"})
+_STYLING = frozenset({"style", "hidden", "color", "text", "bgcolor"})
+_TELLING = _STYLING | {*_URL_ATTRIBUTES, "content"}
 _REFRESH = re.compile(r"url\s*=\s*['\"]?([^'\"\s]+)", re.IGNORECASE)
 
 _HIDING = re.compile(
@@ -106,7 +107,7 @@ class Tag:
         self.opens = not (is_end or is_raw or name in _VOID)
         self.closes = is_end
         self.links = _links(name, attributes) if attributes else ()
-        self.style = _style_of(attributes) if attributes and self.opens else None
+        self.style = _style_of(attributes) if self.opens and not _STYLING.isdisjoint(attributes) else None
 
 
 _TELLS_NOTHING = Style(hidden=False, foreground=None, ground=None)
