@@ -136,7 +136,7 @@ def pair_of(village: Village) -> tuple[str, str]:
 
 def all_villages() -> pa.Table:
     """Return the observations of all villages; the dice are the same in each."""
-    sound = tiny_world(odds_ratio=6, hosts=1_200, rate=0.04)
+    sound = tiny_world(odds_ratio=6, hosts=800, rate=0.06)
     parts = []
     for number, village in enumerate(VILLAGES):
         rows = village.mistake(sound)
