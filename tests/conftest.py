@@ -28,9 +28,13 @@ os.environ.setdefault("WHIMBREL_SERVE_WORKERS", "0")
 
 
 def pytest_collection_finish() -> None:
-    """All that collecting has made stays until the end: whoever looks for garbage need not look at it again."""
+    """All that collecting has made stays until the end: whoever looks for garbage need not look at it again.
+
+    Nor need it be looked for as often as Python does: commands have the same threshold, for the same reason.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000)
 
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,15 +1,20 @@
 """Runs the real commands, as a user does."""
 
+import io
 import json
 import os
 import pty
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from tests import forks
+
+from whimbrel.cli import main
 
 WHIMBREL = Path(sys.executable).with_name("whimbrel")
 
@@ -30,6 +35,21 @@ def run(*arguments: str | Path, data: Path, stdin: bytes = b"", columns: int = 0
     environment = {**os.environ, "WHIMBREL_DATA": str(data)} | ({"COLUMNS": str(columns)} if columns else {})
     done = forks.run(WHIMBREL, *arguments, stdin=stdin, environment=environment)
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def called(*arguments: str | Path, data: Path) -> Ran:
+    """As `run`, but within this process, where engines are loaded: for tests of what is said, not of how it starts."""
+    out, err = io.TextIOWrapper(io.BytesIO()), io.TextIOWrapper(io.BytesIO())  # JSON is written as bytes
+    with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHIMBREL_DATA", str(data))
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+    assert isinstance(ended.value.code, int)
+    texts = []
+    for stream in (out, err):
+        stream.seek(0)
+        texts.append(stream.read())
+    return Ran(ended.value.code, *texts)
 
 
 def in_terminal(*arguments: str | Path, data: Path, columns: int) -> list[str]:
