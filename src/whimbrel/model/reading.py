@@ -6,8 +6,13 @@ the message.  `recipients` are in clear only on the way: `evidence` hashes them 
 """
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
+
+# Forms of a `Hop` that is no connection from a client.
+LOCAL: Final = "local"  # a hand-over on one machine or inside one server: nobody connected
+FETCHMAIL: Final = "fetchmail"  # we connected to them: `rdns` names the mailbox that was emptied
 
 
 class Hop(msgspec.Struct, frozen=True, array_like=True):

@@ -26,8 +26,7 @@ import msgspec
 
 from whimbrel.errors import ConfigError
 from whimbrel.model.address import is_public, network_of
-from whimbrel.model.reading import Hop
-from whimbrel.wire.received import FETCHMAIL, LOCAL
+from whimbrel.model.reading import FETCHMAIL, LOCAL, Hop
 
 TRUST_VERSION: Final = 1
 

@@ -41,9 +41,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from whimbrel.model.address import is_public, network_of
-from whimbrel.model.reading import Hop
+from whimbrel.model.reading import FETCHMAIL, Hop
 from whimbrel.sensors.boundary import Ground, Inferred, Trust, connecting_client
-from whimbrel.wire.received import FETCHMAIL
 
 if TYPE_CHECKING:
     from datetime import date

@@ -40,7 +40,7 @@ from hashlib import sha256
 from typing import Final
 
 from whimbrel.model.address import parse_address
-from whimbrel.model.reading import Hop
+from whimbrel.model.reading import FETCHMAIL, LOCAL, Hop
 
 # A line of mail has at most 998 octets (RFC 5322, section 2.1.1) and a trace field folds into a few; more is not read.
 LINE_CHARACTERS: Final = 4_096
@@ -53,8 +53,6 @@ _SERVER_CHARACTERS: Final = 256
 # The same relays and servers write line after line; 4,096 entries of at most a line each stay under 20 MB.
 _CACHED: Final = 4_096
 
-LOCAL: Final = "local"  # a hand-over on one machine or inside one server: nobody connected
-FETCHMAIL: Final = "fetchmail"  # we connected to them: `rdns` names the mailbox that was emptied
 AMBIGUOUS: Final = "ambiguous"  # two addresses could be the peer's: somebody quoted one
 CLAIM: Final = "claim"  # a peer is named, without its address
 UNREAD: Final = "unread"  # none of the shapes above

@@ -90,7 +90,7 @@ def list_of(listed: list[tuple[str, int, Code | None]], *, many_zones: bool, has
     return Snapshot(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     listed=targets,
     asked=st.lists(st.one_of(addresses, halves, st.sampled_from(["x", "a.b.c", "spam.net", "auth", ""]))),
@@ -124,7 +124,7 @@ def test_any_list(
             assert given is not None or not plain or named  # nothing else may be handed on
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     listed=targets,
     changed=st.lists(
