@@ -13,8 +13,8 @@ import pytest
 from hypothesis import settings
 from tests import postgresql
 
-# The same examples every time, so that a run says something of the change and not of chance: half of Hypothesis' hundred
-# (unless a test says otherwise), as a hundred find no more than the first time.  `make fuzz` draws others, and all.
+# The same examples every time, so that a run says something of the change and not of chance: fifty where a test says no
+# number, not a hundred, for those that passed yesterday find little.  `make fuzz` draws others, and a hundred.
 # No deadline: how long an example takes says more about the machine than about the code.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("fuzz", deadline=None)

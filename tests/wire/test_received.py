@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whimbrel.wire.received import FETCHMAIL, LINE_CHARACTERS, LOCAL, NAME_CHARACTERS, parse_received
+from whimbrel.model.reading import FETCHMAIL, LOCAL
+from whimbrel.wire.received import LINE_CHARACTERS, NAME_CHARACTERS, parse_received
 
 REAL = "192.0.2.77"
 FAKE = "198.51.100.66"
