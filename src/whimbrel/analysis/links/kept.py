@@ -41,7 +41,7 @@ class Kept:
             return part
         name = f"whimbrel_links_{self._place}_{next(self._numbers)}"
         self._until_the_end.callback(self._backend.con.execute, f"DROP TABLE IF EXISTS temp.main.{name}")
-        if _holds_data(part):
+        if _holds_data(part.op()):
             return self._backend.create_table(name, part, schema=part.schema(), temp=True)
         self._backend.con.execute(f"CREATE TEMPORARY TABLE {name} ({_columns(part.schema())})")
         self._backend.con.execute(f"INSERT INTO temp.main.{name} {_question(part.op())}")
@@ -50,7 +50,7 @@ class Kept:
 
     def read(self, part: ir.Table) -> pa.Table:
         """Return the rows of a table, with the columns of whichever types the engine gives them."""
-        if self._backend.name != "duckdb" or _holds_data(part):
+        if self._backend.name != "duckdb" or _holds_data(part.op()):
             return self._backend.to_pyarrow(part)
         return self._backend.con.sql(_question(part.op())).to_arrow_table()
 
@@ -102,12 +102,12 @@ def _back(key: object) -> Any:  # noqa: ANN401 - the arguments again
 def _is_of_data(key: object) -> bool:
     if isinstance(key, tuple):
         return any(map(_is_of_data, key))
-    return isinstance(key, ops.Relation) and _holds_data(key.to_expr())
+    return isinstance(key, ops.Relation) and _holds_data(key)
 
 
-def _holds_data(part: ir.Table) -> bool:
+def _holds_data(asked: ops.Relation) -> bool:
     """Tell whether data is part of an expression: it equals no other, and to remember it were to remember the data."""
-    return bool(part.op().find(ops.InMemoryTable))
+    return bool(asked.find(ops.InMemoryTable))
 
 
 @lru_cache(maxsize=_QUESTIONS)
