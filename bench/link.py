@@ -42,7 +42,7 @@ PROCESSES = 2
 _PACKS_A_PROCESS = 100  # then a new one: DuckDB keeps what it was given
 _OFTENER = 4  # points for which a goal is set get so many times the runs of other points
 # Its first 500 runs (18 false) could not tell 3.6 % from 5 %; decision 0002 said how many more before any of them ran.
-_ASKED_AGAIN = ("null-quiet-and-chatty", "1.25", 3)
+_ASKED_AGAIN, _TIMES = ("null-quiet-and-chatty", "1.25"), 3
 
 POWER_UNITS: Final = (250, 1_000, 2_500, 10_000)
 POWER_RATIOS: Final = (1.5, 2, 3, 5)
@@ -101,9 +101,8 @@ def points(section: str) -> Iterator[tuple[str, str, int]]:
     """Yield (world, settings, how often: 1 or more) of a section."""
     nulls = sorted(path.stem for path in WORLDS.glob("null-*.toml"))
     if section == "null":
-        *point, times = _ASKED_AGAIN
-        for world, ratio in product(nulls, ("1", "1.25")):
-            yield world, f"odds_ratio={ratio}", times if [world, ratio] == point else 1
+        for point in product(nulls, ("1", "1.25")):
+            yield point[0], f"odds_ratio={point[1]}", _TIMES if point == _ASKED_AGAIN else 1
     elif section == "looks":
         yield from ((world, "odds_ratio=1", 1) for world in nulls)
     elif section == "against":

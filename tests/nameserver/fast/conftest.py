@@ -10,7 +10,7 @@ from tests.nameserver.fast.one import one
 from tests.nameserver.test_fuzz import mutated, seeds
 
 from whimbrel.nameserver.fast.insides import compiled
-from whimbrel.nameserver.fast.packet import PACKET_BYTES
+from whimbrel.nameserver.fast.packet import PACKET_BYTES, ROOM_BYTES
 from whimbrel.nameserver.fast.search import Array, Lists
 from whimbrel.nameserver.fast.tables import lists_of, overlaid
 from whimbrel.wire.snapshot import Snapshot
@@ -22,8 +22,8 @@ _FRAME = 64
 
 
 def asking(function: Callable[[Array, int, Lists, int, int], int]) -> Ask:
-    framed = np.zeros(PACKET_BYTES + 2 * _FRAME, np.uint8)
-    packet = framed[_FRAME : _FRAME + PACKET_BYTES]
+    framed = np.zeros(ROOM_BYTES + 2 * _FRAME, np.uint8)
+    packet = framed[_FRAME : _FRAME + ROOM_BYTES]
     last: list[tuple[Snapshot, Lists]] = []
 
     def ask(query: bytes, snapshot: Snapshot, now: int) -> bytes | None:
@@ -35,7 +35,7 @@ def asking(function: Callable[[Array, int, Lists, int, int], int]) -> Ask:
         packet[:size] = np.frombuffer(query[:size], np.uint8)
         length = function(packet, len(query), lists, now, now)
         assert (framed[:_FRAME] == 0xA5).all()
-        assert (framed[_FRAME + PACKET_BYTES :] == 0xA5).all()
+        assert (framed[_FRAME + ROOM_BYTES :] == 0xA5).all()
         if length == 0:
             assert packet[:size].tobytes() == query[:size]  # handed on as it came
             return None

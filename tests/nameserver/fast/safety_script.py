@@ -22,7 +22,7 @@ from tests.nameserver.test_fuzz import mutated, seeds
 from whimbrel.model.listing import Code
 from whimbrel.nameserver import answer
 from whimbrel.nameserver.fast.insides import compiled, unsigned
-from whimbrel.nameserver.fast.packet import PACKET_BYTES
+from whimbrel.nameserver.fast.packet import PACKET_BYTES, ROOM_BYTES
 from whimbrel.nameserver.fast.search import Array, Lists
 from whimbrel.nameserver.fast.tables import lists_of
 from whimbrel.publishing import Entries
@@ -80,7 +80,7 @@ def guarded(lists: Lists) -> Lists:
 def main() -> None:
     count, seed, build = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     snapshot, chance, whole = world(), random.Random(seed), seeds()
-    lists, packet = lists_of(snapshot), np.zeros(PACKET_BYTES, np.uint8)
+    lists, packet = lists_of(snapshot), np.zeros(ROOM_BYTES, np.uint8)
     if build == "guarded":
         lists, packet = guarded(lists), at_the_edge(packet)
     else:
@@ -89,7 +89,8 @@ def main() -> None:
     now, answered = int(BORN.timestamp()) + 60, 0
     for number in range(count):
         query = chance.randbytes(chance.randrange(600)) if number % 8 == 0 else mutated(chance.choice(whole), chance)
-        packet[: len(query)] = np.frombuffer(query[:PACKET_BYTES], np.uint8)
+        held = query[:PACKET_BYTES]
+        packet[: len(held)] = np.frombuffer(held, np.uint8)
         length = ask(packet, len(query), lists, now, now)
         if length:
             answered += 1

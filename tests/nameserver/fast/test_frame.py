@@ -10,6 +10,7 @@ from tests.nameserver.fast.frames import ASKER, SERVED, frame_of, read, sum_of
 
 from whimbrel.nameserver import answer
 from whimbrel.nameserver.fast.frame import FRAME_BYTES, HEADERS_BYTES, respond
+from whimbrel.nameserver.fast.packet import ROOM_BYTES
 from whimbrel.nameserver.fast.tables import lists_of
 from whimbrel.wire.snapshot import Snapshot
 
@@ -18,7 +19,7 @@ QUERY = dns.message.make_query("1.2.0.192.bl.example.", "A").to_wire()
 
 def responded(frame: bytes, world: Snapshot, now: float) -> bytes | None:
     """Respond half a second after `now`: the monotonic clock is 100 s behind."""
-    room = np.zeros(FRAME_BYTES, np.uint8)
+    room = np.zeros(HEADERS_BYTES + ROOM_BYTES, np.uint8)
     size = min(len(frame), FRAME_BYTES)
     room[:size] = np.frombuffer(frame[:size], np.uint8)
     control = np.array([100 * 10**9, world.expires, int(SERVED)], np.int64)

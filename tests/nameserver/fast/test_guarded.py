@@ -7,7 +7,7 @@ import pytest
 
 from whimbrel.nameserver import answer
 from whimbrel.nameserver.fast.guarded import emptied, kind_of, put_cookie
-from whimbrel.nameserver.fast.packet import PACKET_BYTES
+from whimbrel.nameserver.fast.packet import ROOM_BYTES
 from whimbrel.nameserver.guards.guard import kind_of as reference_kind_of
 from whimbrel.wire import dns as wire
 from whimbrel.wire.dns import Query, Rcode
@@ -17,7 +17,7 @@ COOKIE = bytes(range(24))
 
 
 def written(response: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    packet = np.zeros(PACKET_BYTES, np.uint8)
+    packet = np.zeros(ROOM_BYTES, np.uint8)
     packet[: len(response)] = np.frombuffer(response, np.uint8)
     return packet
 

@@ -101,6 +101,29 @@ def _element(numbers: NDArray[np.int64], at: int) -> int:
     return number
 
 
+def test_words_of_python_and_of_the_machine_are_the_same() -> None:
+    octets = np.arange(1, 33, dtype=np.uint8)
+    compiled = insides.compiled(_moved)
+    for at in range(20):
+        theirs, ours = octets.copy(), octets.copy()
+        assert compiled(theirs, insides.unsigned(at)) == _moved(ours, insides.unsigned(at))
+        assert theirs.tobytes() == ours.tobytes() != octets.tobytes()
+
+
+@pytest.mark.parametrize("at", [3, 4])
+def test_a_checked_build_looks_at_the_end_of_a_word(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.core.config, "BOUNDSCHECK", 1)
+    with pytest.raises(IndexError):
+        insides.compiled(_moved, checked=True)(np.zeros(32, np.uint8)[: 7 + at], insides.unsigned(at))
+
+
+def _moved(octets: NDArray[np.uint8], at: int) -> int:
+    """Put a word four octets further on."""
+    word = insides.word_at(octets, at)
+    insides.put_word_at(octets, insides.unsigned(at + insides.unsigned(4)), word)
+    return word
+
+
 def test_an_external_function_is_called() -> None:
     getppid = insides.external("getppid", "int32()")
 

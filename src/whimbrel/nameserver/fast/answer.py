@@ -4,11 +4,20 @@ What is asked all day is answered here: whole IPv4 and IPv6 names in the zone, l
 listed, and names of other zones.  How to write such functions: `search.py`.
 """
 
-from whimbrel.nameserver.fast.insides import inlined, signed
-from whimbrel.nameserver.fast.packet import HEADER_BYTES, PACKET_BYTES, TAIL_BYTES, byte, pair, put, put_pair
+from whimbrel.nameserver.fast.insides import WORD_BYTES, inlined, signed, unsigned, word_at
+from whimbrel.nameserver.fast.packet import (
+    HEADER_BYTES,
+    PACKET_BYTES,
+    TAIL_BYTES,
+    byte,
+    pair,
+    put,
+    put_pair,
+    put_word,
+    word,
+)
 from whimbrel.nameserver.fast.question import ELSEWHERE, UNLISTABLE, asked
 from whimbrel.nameserver.fast.search import (
-    ANY_ROW,
     HAS_NAMES,
     HIDDEN,
     NOT_LISTED,
@@ -32,6 +41,8 @@ OPT_BYTES, COOKIE_HEAD_BYTES, _A_BYTES = 11, 4, 16
 _A, _TXT, _OPT, _IXFR, _AXFR, _ANY = (
     int(each) for each in (Type.A, Type.TXT, Type.OPT, Type.IXFR, Type.AXFR, Type.ANY)
 )
+# A pointer to the name in the question, type and class, and the upper half of a lifetime.
+_A_RECORD = unsigned((0xC000 | HEADER_BYTES) << 48 | _A << 32 | CLASS_IN << 16)
 _NOERROR, _NXDOMAIN, _REFUSED = int(Rcode.NOERROR), int(Rcode.NXDOMAIN), int(Rcode.REFUSED)
 _POSITIVE_SECONDS = lifetimes.POSITIVE_SECONDS
 
@@ -55,12 +66,13 @@ def edns_of(packet: Array, at: int, length: int) -> int:
     records = pair(packet, 10)
     if records == 0:
         return 0 if at == length else -1
-    if records != 1 or byte(packet, at) != 0 or pair(packet, at + 1) != _OPT or byte(packet, at + 6) != 0:
+    record = signed(word(packet, at))  # the root's name, type, size, upper code, version, and the first of its flags
+    if records != 1 or record >> 40 != _OPT or record >> 8 & 0xFF != 0:
         return -1
     size = pair(packet, at + 9)
     if at + OPT_BYTES + size != length or (size > 0 and cookie_bytes(packet, at, length) == 0):
         return -1
-    return 1 | byte(packet, at + 7) >> 7 << 1
+    return 1 | record >> 7 << 1 & 2
 
 
 @inlined
@@ -68,11 +80,8 @@ def put_opt(packet: Array, end: int, edns: int, upper: int) -> int:
     """Write an OPT record, if one is due, with the upper bits of a return code; return where the packet ends."""
     if edns == 0:
         return end
-    put(packet, end, 0)
-    put_pair(packet, end + 1, _OPT)
-    put_pair(packet, end + 3, EDNS_UDP_BYTES)
-    put_pair(packet, end + 5, upper << 8)
-    put_pair(packet, end + 7, edns >> 1 << 15)
+    put_word(packet, end, unsigned(_OPT << 40 | EDNS_UDP_BYTES << 24 | upper << 16 | edns >> 1 << 7))
+    put(packet, end + 8, 0)
     put_pair(packet, end + 9, 0)
     return end + OPT_BYTES
 
@@ -83,9 +92,7 @@ def finished(packet: Array, end: int, edns: int, rcode: int, answers: int, autho
     authoritative = 0 if rcode == _REFUSED else 4
     put(packet, 2, 0x80 | authoritative | byte(packet, 2) & 1)
     put(packet, 3, rcode)
-    put_pair(packet, 6, answers)
-    put_pair(packet, 8, authority)
-    put_pair(packet, 10, edns & 1)
+    put_word(packet, 4, unsigned(1 << 48 | answers << 32 | authority << 16 | edns & 1))
     return put_opt(packet, end, edns, 0)
 
 
@@ -95,8 +102,8 @@ def negative(packet: Array, end: int, edns: int, rcode: int, lists: Lists, zone:
     size = lists.soa_bytes[zone]
     if end + size + OPT_BYTES > PACKET_BYTES:
         return HANDED_ON
-    for place in range(size):
-        put(packet, end + place, read(lists.soa, SOA_ROW * zone + (place & 0x1FF), ANY_ROW))
+    for place in range(0, size, WORD_BYTES):
+        put_word(packet, end + place, word_at(lists.soa, unsigned(SOA_ROW * zone + (place & 0x1F8))))
     return finished(packet, end + size, edns, rcode, 0, 1)
 
 
@@ -108,15 +115,8 @@ def positive(packet: Array, end: int, edns: int, lists: Lists, number: int, soon
     left = read(lists.ends, 2 * number, lists.class_mask) - soon
     lifetime = max(1, min(_POSITIVE_SECONDS, left))
     code = read(lists.ends, 2 * number + 1, lists.class_mask)
-    put_pair(packet, end, 0xC000 | HEADER_BYTES)
-    put_pair(packet, end + 2, _A)
-    put_pair(packet, end + 4, CLASS_IN)
-    put_pair(packet, end + 6, 0)
-    put_pair(packet, end + 8, lifetime)
-    put_pair(packet, end + 10, 4)
-    put(packet, end + 12, 127)
-    put(packet, end + 13, code >> 16)
-    put_pair(packet, end + 14, code & 0xFFFF)
+    put_word(packet, end, _A_RECORD)
+    put_word(packet, end + WORD_BYTES, unsigned(lifetime << 48 | 4 << 32 | 127 << 24 | code & 0xFFFFFF))
     return finished(packet, end + _A_BYTES, edns, _NOERROR, 1, 0)
 
 
@@ -125,9 +125,10 @@ def reply(  # noqa: PLR0911 - one return for each way to answer
     packet: Array, length: int, lists: Lists, zone: int, number: int, end: int, soon: int
 ) -> int:
     """Write the answer over a query whose address has the class `number`; return its length, or HANDED_ON."""
-    if number == UNKNOWN or end > length or pair(packet, end - 2) != CLASS_IN:
+    tail = signed(word(packet, end - WORD_BYTES))
+    if number == UNKNOWN or end > length or tail & 0xFFFF != CLASS_IN:
         return HANDED_ON
-    type_ = pair(packet, end - 4)
+    type_ = tail >> 16 & 0xFFFF
     edns = edns_of(packet, end, length)
     if edns < 0 or type_ in (_OPT, _AXFR, _IXFR):
         return HANDED_ON
@@ -154,7 +155,7 @@ def without_address(form: int) -> int:
 
 @inlined
 def answer(packet: Array, length: int, lists: Lists, now: int, soon: int, kernel: bool) -> int:
-    """Write the answer over a query of `length` bytes in 512, and return its length; HANDED_ON: nothing was changed.
+    """Write the answer over a query of `length` bytes in a room of 520, and return its length; HANDED_ON: as it came.
 
     `now` and `soon` are the time in whole seconds since 1970, rounded down and up; for the
     `kernel` what its verifier would not take is left out.

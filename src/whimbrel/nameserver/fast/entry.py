@@ -12,7 +12,7 @@ import numpy as np
 
 from whimbrel.nameserver.fast.frame import FRAME_BYTES, HEADERS_BYTES, respond
 from whimbrel.nameserver.fast.insides import bpf_object, carray, kept, sections_of
-from whimbrel.nameserver.fast.packet import HEADER_BYTES, PACKET_BYTES, TAIL_BYTES
+from whimbrel.nameserver.fast.packet import HEADER_BYTES, ROOM_BYTES, TAIL_BYTES
 from whimbrel.nameserver.fast.search import NAME_ROW, SHOWS_ROW, SOA_ROW, Array, Family, Lists, Nets
 from whimbrel.wire.snapshot.layout import BLOCKS, VALUE_CLASSES
 
@@ -189,7 +189,7 @@ def _answering(shape: Shape) -> Callable[..., int]:
             cell_bits, carray(suffix, rows), carray(near, _BIT_ROWS), ipv4, keys, none, 0, 0, ipv6,
         )  # fmt: skip
         return respond(
-            carray(headers, HEADERS_BYTES), carray(packet, PACKET_BYTES), length, lists, carray(control, _CONTROL_ROWS),
+            carray(headers, HEADERS_BYTES), carray(packet, ROOM_BYTES), length, lists, carray(control, _CONTROL_ROWS),
             clock,
         )  # fmt: skip
 

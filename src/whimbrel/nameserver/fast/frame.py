@@ -95,7 +95,7 @@ def turn(headers: Array, size: int) -> None:
 def respond(headers: Array, packet: Array, length: int, lists: Lists, control: Array, clock: int) -> int:
     """Write the answer over a query in a frame of `length` bytes, return the frame's length; or HANDED_ON.
 
-    `packet` (512 bytes) stands behind `headers`.  `clock` is the monotonic one, in nanoseconds.
+    `packet` (ROOM_BYTES) stands behind `headers`.  `clock` is the monotonic one, in nanoseconds.
     """
     size = query_bytes(headers, length, signed(control[unsigned(ADDRESS)]))
     if size <= 0:

@@ -16,18 +16,20 @@ from typing import Any, ParamSpec, TypeVar
 import llvmlite.binding as llvm
 import numba
 import numpy as np
+from llvmlite import ir
 from numba.core import config as numba_config
 from numba.core import sigutils, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
-from numba.extending import register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 from numba.np.numpy_support import carray
+from numpy.typing import NDArray
 
 from whimbrel import wire
 
 __all__ = [
-    "bpf_object", "cache_folder", "carray", "compiled", "external", "inlined", "kept", "sections_of", "signed",
-    "unsigned",
+    "WORD_BYTES", "bpf_object", "cache_folder", "carray", "compiled", "external", "inlined", "kept", "put_word_at",
+    "sections_of", "signed", "unsigned", "word_at",
 ]  # fmt: skip
 
 _SOURCES = (
@@ -37,10 +39,16 @@ _SOURCES = (
     Path(wire.__file__).parent / "snapshot",
 )
 
-_BPF, _BPF_CPU = "bpfel", "v3"  # 32-bit operations and all comparisons: Linux 5.1
+WORD_BYTES = 8
+
+# 32-bit operations and all comparisons: Linux 5.1.  Words may lie anywhere, as on x86-64 and 64-bit ARM; elsewhere the
+# verifier refuses the program.
+_BPF, _BPF_CPU, _BPF_FEATURES = "bpfel", "v3", "+allows-misaligned-mem-access"
 
 _log = logging.getLogger(__name__)
 
+Array = NDArray[Any]
+_Inner = Any  # of Numba and llvmlite, which say no types
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -70,14 +78,16 @@ class _PartCompiler(Compiler):
         return super().define_pipelines()  # type: ignore[no-untyped-call]
 
 
-def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Mark a function that compiled ones may call; it becomes part of them, and stays a plain function for Python.
+# Without the runtime system (`_nrt`) no reference is counted, so nothing is called: the kernel could not call it.
+_INLINED: Any = {
+    "forceinline": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True,
+    "pipeline_class": _PartCompiler,
+}  # fmt: skip
 
-    Without the runtime system (`_nrt`) no reference is counted, so nothing is called: the kernel could not call it.
-    """
-    marked: Callable[_P, _R] = register_jitable(
-        forceinline=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, pipeline_class=_PartCompiler
-    )(function)
+
+def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Mark a function that compiled ones may call; it becomes part of them, and stays a plain function for Python."""
+    marked: Callable[_P, _R] = register_jitable(**_INLINED)(function)
     return marked
 
 
@@ -91,6 +101,65 @@ def signed(value: int) -> int:
 def unsigned(value: int) -> int:
     """Return a number as one of 64 bits without a sign."""
     return np.uint64(value)  # type: ignore[return-value]
+
+
+def word_at(octets: Array, at: int) -> int:
+    """Return eight octets as an unsigned number, the first the highest: one instruction or two, wherever they lie."""
+    return np.uint64(int.from_bytes(octets[int(at) : int(at) + WORD_BYTES].tobytes()))  # type: ignore[return-value]
+
+
+def put_word_at(octets: Array, at: int, word: int) -> None:
+    """Set eight octets; `word` is unsigned."""
+    octets[int(at) : int(at) + WORD_BYTES] = np.frombuffer(int(word).to_bytes(WORD_BYTES), np.uint8)
+
+
+def _place(context: _Inner, builder: _Inner, kind: _Inner, octets: _Inner, at: _Inner) -> _Inner:
+    """Return a pointer to the word at an offset."""
+    data = context.make_array(kind)(context, builder, octets).data
+    return builder.bitcast(builder.gep(data, [at]), ir.IntType(64).as_pointer())
+
+
+@intrinsic
+def _loaded(_: _Inner, octets: _Inner, at: _Inner) -> _Inner:
+    def made(context: _Inner, builder: _Inner, signature: _Inner, values: _Inner) -> _Inner:
+        return builder.bswap(builder.load(_place(context, builder, signature.args[0], *values), align=1))
+
+    return types.uint64(octets, at), made
+
+
+@intrinsic
+def _stored(_: _Inner, octets: _Inner, at: _Inner, word: _Inner) -> _Inner:
+    def made(context: _Inner, builder: _Inner, signature: _Inner, values: _Inner) -> _Inner:
+        *array_and_place, number = values
+        place = _place(context, builder, signature.args[0], *array_and_place)
+        builder.store(builder.bswap(number), place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(octets, at, word), made
+
+
+_loading: _Inner = _loaded  # Numba's types know nothing of the argument that it adds
+_storing: _Inner = _stored
+
+
+# That the last octet is looked at is for builds that look at every index.
+@overload(word_at, jit_options=_INLINED, strict=False)
+def _word_at(*_: _Inner) -> Callable[[Array, int], int]:
+    def load(octets: Array, at: int) -> int:
+        octets[unsigned(at + unsigned(WORD_BYTES - 1))]
+        word: int = _loading(octets, at)
+        return word
+
+    return load
+
+
+@overload(put_word_at, jit_options=_INLINED, strict=False)
+def _put_word_at(*_: _Inner) -> Callable[[Array, int, int], None]:
+    def store(octets: Array, at: int, word: int) -> None:
+        octets[unsigned(at + unsigned(WORD_BYTES - 1))]
+        _storing(octets, at, word)
+
+    return store
 
 
 def compiled(function: Callable[_P, _R], *, checked: bool = False) -> Callable[_P, _R]:
@@ -169,7 +238,7 @@ def bpf_object(function: Callable[..., int], signature: str, entry: str) -> byte
     """
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    machine = llvm.Target.from_triple(_BPF).create_target_machine(cpu=_BPF_CPU, opt=3)
+    machine = llvm.Target.from_triple(_BPF).create_target_machine(cpu=_BPF_CPU, features=_BPF_FEATURES, opt=3)
     written = numba.cfunc(signature, error_model="numpy")(function).inspect_llvm()
     module = llvm.parse_assembly(written)
     module.triple, module.data_layout = _BPF, str(machine.target_data)

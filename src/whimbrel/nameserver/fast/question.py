@@ -3,17 +3,26 @@
 How to write such functions: `search.py`.
 """
 
-from whimbrel.nameserver.fast.insides import inlined, unsigned
-from whimbrel.nameserver.fast.packet import HEADER_BYTES, PACKET_BYTES, TAIL_BYTES, byte, pair
-from whimbrel.nameserver.fast.search import ABOVE_ZONE, ABSENT, ANY_ROW, HAS_NAMES, NAME_ROW, Array, Lists, read
+from whimbrel.nameserver.fast.insides import WORD_BYTES, inlined, signed, unsigned, word_at
+from whimbrel.nameserver.fast.packet import HEADER_BYTES, PACKET_BYTES, TAIL_BYTES, byte, word
+from whimbrel.nameserver.fast.search import ABOVE_ZONE, ABSENT, HAS_NAMES, NAME_ROW, Array, Lists
 from whimbrel.wire.dns import MAX_LABEL_BYTES, MAX_NAME_BYTES
 
 # What is asked about, beside the families 4 and 6.
 ODD, UNLISTABLE, ELSEWHERE = 0, 1, 2
 
+_ONE_QUESTION = unsigned(1 << 32)  # and no record in the two sections behind it
 _IPV6_NAME_BYTES = 64
 _AT_BITS = 32  # an offset above an address, in one number
 _AT_MASK = 0x3F  # more than four octets take; so that the verifier, too, sees how far what follows can reach
+# Of each of four labels in a word: 1; its letter; the low bits of that; its highest bit; every other one's octet.
+_EACH, _LETTERS, _LOW_BITS, _TOPS, _PAIRS = (
+    unsigned(each)
+    for each in (0x0001000100010001, 0x00FF00FF00FF00FF, 0x000F000F000F000F, 0x8000800080008000, 0x000000FF000000FF)
+)
+_FROM_0, _BEHIND_9, _FROM_A, _BEHIND_F = (
+    unsigned((0x8000 - ord(letter)) * 0x0001000100010001) for letter in ("0", ":", "a", "g")
+)
 _MAPPED = 0xFFFF  # ::ffff:0:0/96 is IPv4 (RFC 4291, section 2.5.5.2)
 _MOST_LABELS = 127  # of a name of 255 bytes
 _OCTET_LETTERS = 3  # more is no octet and no hexadecimal digit
@@ -22,10 +31,10 @@ _OCTET_LETTERS = 3  # more is no octet and no hexadecimal digit
 @inlined
 def is_zone(packet: Array, at: int, lists: Lists, zone: int) -> bool:
     """Tell whether a zone's name, in letters of any size, stands at an offset."""
-    different = 0
-    for place in range(lists.name_bytes[zone]):
-        letter = NAME_ROW * zone + (place & 0xFF)
-        different |= (byte(packet, at + place) ^ read(lists.name, letter, ANY_ROW)) & read(lists.care, letter, ANY_ROW)
+    different = unsigned(0)
+    for place in range(0, lists.name_bytes[zone], WORD_BYTES):
+        letters = unsigned(NAME_ROW * zone + (place & 0xF8))
+        different |= (word(packet, at + place) ^ word_at(lists.name, letters)) & word_at(lists.care, letters)
     return different == 0
 
 
@@ -39,22 +48,30 @@ def zone_at(packet: Array, at: int, lists: Lists) -> int:
 
 
 @inlined
+def octet(label: int) -> tuple[int, int, int]:
+    """Return the number that a label of one to three digits spells, the label's size, and last 0 if it is such.
+
+    A number in decimal, below 256 and without a leading zero: 1.2.3.04 is not a second 1.2.3.4.  Comparing is
+    subtracting and keeping the sign, 0 or -1: where letters end no processor guesses right.
+    """
+    size, letters = signed(label >> unsigned(56)), signed(label >> unsigned(32) & unsigned(0xFFFFFF))
+    unused = 8 * (3 - size) & 0x1F
+    digits = letters >> unused ^ 0x303030 >> unused
+    number = 100 * (digits >> 16) + 10 * (digits >> 8 & 0xFF) + (digits & 0xFF)
+    bad = (digits + 0x767676 | digits) & 0x808080  # above 9
+    bad |= size - 1 >> 8 | 3 - size >> 8 | 255 - number >> 16
+    bad |= 1 - size >> 8 & (letters >> 16) - 49 >> 8
+    return number, size, bad
+
+
+@inlined
 def ipv4_name(packet: Array) -> int:
     """Return the address that the name's first four labels spell, and above it the offset behind them; else -1."""
     at, address, bad = HEADER_BYTES, 0, 0
     for part in range(4):
-        size = byte(packet, at)
-        value = 0
-        for place in range(1, 4):
-            # Comparing is subtracting and keeping the sign, 0 or -1: where letters end no processor guesses right.
-            counts = ~(size - place >> 8)
-            digit = byte(packet, at + place) - 48
-            bad |= counts & (digit >> 4 | digit + 6 >> 4)  # negative, or above 9
-            value += counts & 9 * value + digit
-        # Of one, two or three letters, without a leading zero: 1.2.3.04 is not a second 1.2.3.4.
-        bad |= size - 1 >> 8 | 3 - size >> 8 | 255 - value >> 16
-        bad |= 1 - size >> 8 & byte(packet, at + 1) - 49 >> 8
-        address |= (value & 0xFF) << (8 * part)
+        number, size, bad_label = octet(word(packet, at))
+        address |= (number & 0xFF) << (8 * part)
+        bad |= bad_label
         at += size + 1
     return -1 if bad else (at & _AT_MASK) << _AT_BITS | address
 
@@ -71,24 +88,33 @@ def nibble(letter: int) -> int:
 
 
 @inlined
-def ipv6_half(packet: Array, at: int) -> int:
-    """Return the number that 16 labels of a digit each spell, the least first; `ipv6_name` has looked at them."""
-    value = unsigned(0)
-    for part in range(16):
-        value |= unsigned(nibble(byte(packet, at + 2 * part + 1)) & 0xF) << unsigned(4 * part)
-    return value
+def four_digits(labels: int) -> tuple[int, int]:
+    """Return the number that four labels of a hexadecimal digit each spell, the least first; then 0 if they are such.
+
+    Each label, its size and its letter, has 16 bits of the word, so letters can be compared without touching their
+    neighbours: adding 0x8000 less a letter sets a label's highest bit from this letter on.
+    """
+    letter = labels & _LETTERS
+    small = letter | _EACH << unsigned(5)
+    is_digit = letter + _FROM_0 & ~(letter + _BEHIND_9) & _TOPS
+    is_letter = small + _FROM_A & ~(small + _BEHIND_F) & _TOPS
+    bad = labels ^ letter ^ _EACH << unsigned(8) | (is_digit | is_letter) ^ _TOPS
+    digit = (letter & _LOW_BITS) + (is_letter >> unsigned(12)) + (is_letter >> unsigned(15))  # 9 more than its low bits
+    pairs = (digit >> unsigned(16) | digit << unsigned(4)) & _PAIRS
+    return (pairs << unsigned(8) | pairs >> unsigned(32)) & unsigned(0xFFFF), bad
 
 
 @inlined
-def is_ipv6_name(packet: Array) -> bool:
-    """Tell whether the name begins with 32 labels of one hexadecimal digit."""
-    if byte(packet, HEADER_BYTES) != 1:
-        return False
-    bad = 0
-    for part in range(32):
-        at = HEADER_BYTES + 2 * part
-        bad |= (byte(packet, at) != 1) | (nibble(byte(packet, at + 1)) > 15)
-    return bad == 0
+def ipv6_name(packet: Array) -> tuple[int, int, int]:
+    """Return the halves of the address that the name's first 32 labels spell, and last 0 if they spell one."""
+    upper, lower, bad = unsigned(0), unsigned(0), unsigned(0)
+    for part in range(4):
+        shift, at = unsigned(16 * part), HEADER_BYTES + WORD_BYTES * part
+        low, bad_low = four_digits(word(packet, at))
+        high, bad_high = four_digits(word(packet, at + _IPV6_NAME_BYTES // 2))
+        lower, upper = lower | low << shift, upper | high << shift
+        bad |= bad_low | bad_high
+    return upper, lower, bad
 
 
 @inlined
@@ -163,8 +189,17 @@ def asked(  # noqa: PLR0911 - one return for each thing that can be asked about
     nothing = (ODD, unsigned(0), 0, 0)
     if length > PACKET_BYTES or length < HEADER_BYTES + TAIL_BYTES or byte(packet, 2) & 0xF8:
         return nothing
-    if pair(packet, 4) != 1 or pair(packet, 6) != 0 or pair(packet, 8) != 0:
+    if word(packet, 4) >> unsigned(16) != _ONE_QUESTION:
         return nothing
+    if not kernel and byte(packet, HEADER_BYTES) == 1 and byte(packet, HEADER_BYTES + _IPV6_NAME_BYTES - 2) == 1:
+        upper, lower, bad = ipv6_name(packet)
+        at = HEADER_BYTES + _IPV6_NAME_BYTES
+        zone = zone_at(packet, at, lists) if bad == 0 else ABSENT
+        if zone != ABSENT:
+            end = at + lists.name_bytes[zone] + TAIL_BYTES
+            if upper == 0 and lower >> unsigned(32) == _MAPPED:
+                return 4, lower & unsigned(0xFFFFFFFF), zone, end
+            return 6, upper, zone, end
     spelled = ipv4_name(packet)
     if spelled >= 0:
         at = spelled >> _AT_BITS
@@ -173,14 +208,5 @@ def asked(  # noqa: PLR0911 - one return for each thing that can be asked about
             return 4, unsigned(spelled & 0xFFFFFFFF), zone, at + lists.name_bytes[zone] + TAIL_BYTES
     if kernel:
         return nothing
-    if is_ipv6_name(packet):
-        at = HEADER_BYTES + _IPV6_NAME_BYTES
-        zone = zone_at(packet, at, lists)
-        if zone != ABSENT:
-            end = at + lists.name_bytes[zone] + TAIL_BYTES
-            upper, lower = ipv6_half(packet, HEADER_BYTES + 32), ipv6_half(packet, HEADER_BYTES)
-            if upper == 0 and lower >> unsigned(32) == _MAPPED:
-                return 4, lower & unsigned(0xFFFFFFFF), zone, end
-            return 6, upper, zone, end
     form, zone, end = other_name(packet, length, lists)
     return form, unsigned(0), zone, end
