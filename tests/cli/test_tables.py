@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import NOW, Store
-from tests.cli.running import in_terminal, run
+from tests.cli.running import called, in_terminal, run
 
 from whimbrel.cli.output import counted
 
@@ -28,7 +28,7 @@ def test_json_is_one_object_a_line(store: Store) -> None:
 
 def test_filters_sort_and_limit(store: Store) -> None:
     def hosts(*options: str) -> list[dict[str, object]]:
-        return run("hosts", "--json", "--limit", "0", *options, "--now", "2002-09-01", data=store.data).rows()
+        return called("hosts", "--json", "--limit", "0", *options, "--now", "2002-09-01", data=store.data).rows()
 
     every = hosts()
     listed = hosts("--listed")
@@ -41,13 +41,13 @@ def test_filters_sort_and_limit(store: Store) -> None:
     assert hosts("--limit", "2") == every[:2]
     domain = next(
         row["url_domains"][0]
-        for row in run("campaigns", "--json", "--now", NOW, data=store.data).rows()
+        for row in called("campaigns", "--json", "--now", NOW, data=store.data).rows()
         if row["url_domains"]
     )
-    found = run("campaigns", "--domain", domain, "--json", "--limit", "0", "--now", NOW, data=store.data).rows()
+    found = called("campaigns", "--domain", domain, "--json", "--limit", "0", "--now", NOW, data=store.data).rows()
     assert found
     assert all(domain in row["url_domains"] for row in found)
-    assert run("listings", "--code", "4", "--json", "--now", NOW, data=store.data).rows() == []
+    assert called("listings", "--code", "4", "--json", "--now", NOW, data=store.data).rows() == []
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -62,36 +62,36 @@ def test_why_tells_all_that_listing_asks_for(store: Store) -> None:
     now = "2002-09-01"
     listing = next(
         row
-        for row in run("listings", "--json", "--limit", "0", "--now", now, data=store.data).rows()
+        for row in called("listings", "--json", "--limit", "0", "--now", now, data=store.data).rows()
         if "/" not in row["target"]
     )
-    (told,) = run("why", listing["target"], "--json", "--now", now, data=store.data).rows()
+    (told,) = called("why", listing["target"], "--json", "--now", now, data=store.data).rows()
     assert told["is_listed"]
     assert told["code"] == f"127.0.0.{listing['code']}"
     assert (told["since"], told["until"]) == (listing["since"], listing["until"])
     assert told["probability_legitimate"] <= told["q"]
     assert {example["id"] for example in told["examples"]} & set(listing["evidence"])
     assert all("masked" in example["recipients"] for example in told["examples"])
-    text = run("why", listing["target"], "--now", now, data=store.data).out
+    text = called("why", listing["target"], "--now", now, data=store.data).out
     for word in (told["code"], "probability", "example", "history", "removal", told["rule_version"]):
         assert word in text
 
 
 def test_why_of_domains_hashes_networks_and_strangers(store: Store) -> None:
     campaign = next(
-        row for row in run("campaigns", "--json", "--now", NOW, data=store.data).rows() if row["url_domains"]
+        row for row in called("campaigns", "--json", "--now", NOW, data=store.data).rows() if row["url_domains"]
     )
-    (told,) = run("why", "www." + campaign["url_domains"][0], "--json", "--now", NOW, data=store.data).rows()
+    (told,) = called("why", "www." + campaign["url_domains"][0], "--json", "--now", NOW, data=store.data).rows()
     assert told["target_kind"] == "domain"
     assert sum(each["count"] for each in told["by_label"]) > 0
-    (told,) = run("why", "198.18.0.1", "--json", "--now", NOW, data=store.data).rows()
+    (told,) = called("why", "198.18.0.1", "--json", "--now", NOW, data=store.data).rows()
     assert not told["is_listed"]
     assert "nothing is known" in told["sentence"]
-    host = run("hosts", "--json", "--limit", "1", "--now", NOW, data=store.data).rows()[0]
-    (told,) = run("why", host["network"], "--json", "--now", NOW, data=store.data).rows()
+    host = called("hosts", "--json", "--limit", "1", "--now", NOW, data=store.data).rows()[0]
+    (told,) = called("why", host["network"], "--json", "--now", NOW, data=store.data).rows()
     assert told["target_kind"] == "network"
     assert told["hosts"] >= 1
-    (told,) = run("why", "0" * 64, "--json", "--now", NOW, data=store.data).rows()
+    (told,) = called("why", "0" * 64, "--json", "--now", NOW, data=store.data).rows()
     assert (told["target_kind"], told["hosts"]) == ("hash", 0)
 
 

@@ -112,7 +112,7 @@ def cut(listings: list[model.Listing], serial: int, now: datetime) -> Snapshot:
     )
 
 
-@settings(deadline=None)  # each example is a database
+@settings(deadline=None, max_examples=25)  # each example is a database
 @given(
     st.lists(
         st.tuples(st.sampled_from(["192.0.2.1", "192.0.2.7", "198.51.100.9"]), st.sampled_from(["spam", "spam", "ham"]),
@@ -237,7 +237,7 @@ def test_what_an_overlay_does_not_do_takes_a_snapshot(overlaying: Listing, monke
     assert MAX_ROWS > 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["192.0.2.1", "192.0.2.7", "198.51.100.9"]), st.sampled_from(["spam", "spam", "ham"]),

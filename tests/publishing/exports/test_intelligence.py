@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pymisp
 import pytest
-import stix2
 from tests.publishing.exports.conftest import World, text_of
 
 from whimbrel.model.listing import Code
@@ -26,6 +24,8 @@ def entries(world: World) -> dict[str, int]:
 
 
 def test_stix_is_read_strictly(world: World) -> None:
+    import stix2  # noqa: PLC0415 - collecting the tests need not wait for it
+
     text = text_of(world.content, "stix")
     bundle = stix2.parse(text, allow_custom=False)
     identity, *indicators = bundle.objects
@@ -56,6 +56,8 @@ def feed(world: World, tmp_path_factory: Any) -> Path:
 
 
 def test_misp_reads_the_feed(world: World, feed: Path) -> None:
+    import pymisp  # noqa: PLC0415 - likewise
+
     manifest = json.loads((feed / "manifest.json").read_text())
     found = {}
     hashes = set()
