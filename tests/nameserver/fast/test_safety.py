@@ -1,6 +1,6 @@
 """No packet makes the compiled answer read outside its arrays, in a build that looks and between pages that kill.
 
-`WHIMBREL_FUZZ` sets the number of packets (10,000 here for each; `make fuzz` runs 1,000,000).
+`WHIMBREL_FUZZ` sets the number of packets (100,000 here for each; `make fuzz` runs 5,000,000).
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PACKETS = int(os.environ.get("WHIMBREL_FUZZ", "10000"))
+PACKETS = int(os.environ.get("WHIMBREL_FUZZ", "100000"))
 SCRIPT = Path(__file__).parent / "safety_script.py"
 ROOT = Path(__file__).parents[3]
 
