@@ -35,7 +35,9 @@ def test_it_goes_by_the_settings_of_run(tmp_path: Path) -> None:
         published = Snapshot((tmp_path / "served").read_bytes())
         assert published.zone == by_run.zone
         assert published.expires - published.born == 3 * 3600
-    assert not (service.data / "list.snapshot").exists()
+    (status,) = run("status", "--json", data=service.data).rows()
+    assert status["snapshot"]["path"] == str(tmp_path / "served")
+    assert run("export", "plain", data=service.data).out.splitlines()[-1] == "91.1.1.7"
 
 
 def test_an_option_goes_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:

@@ -8,7 +8,15 @@ from tests.pipeline.stores import assert_same, decisions, ingested
 from tests.postgresql import PASSWORD, Server
 
 from whimbrel.errors import ConfigError, StoreError
-from whimbrel.pipeline.places import LEDGER_FILE, LEDGER_URL_FILE, ledger_place
+from whimbrel.pipeline.places import (
+    LEDGER_FILE,
+    LEDGER_URL_FILE,
+    SNAPSHOT_FILE,
+    keep_snapshot_at,
+    ledger_place,
+    snapshot_path,
+)
+from whimbrel.wire.snapshot import overlay_path
 
 
 def _told(data_dir: Path, text: str, mode: int = 0o600) -> Path:
@@ -22,6 +30,24 @@ def _told(data_dir: Path, text: str, mode: int = 0o600) -> Path:
 def test_it_is_a_file_of_the_store_unless_told(tmp_path: Path) -> None:
     assert ledger_place(tmp_path) == tmp_path / LEDGER_FILE
     assert ledger_place(_told(tmp_path, "postgresql://a@b/c\n")) == "postgresql://a@b/c"
+
+
+def test_a_store_knows_where_its_snapshot_is_kept(tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "mirror" / "the.list"
+    data.mkdir()
+    usual = data / SNAPSHOT_FILE
+    keep_snapshot_at(data, usual)
+    assert snapshot_path(data) == usual
+    usual.write_text("an older list")
+    overlay_path(usual).write_text("its changes")
+    for _ in range(2):
+        keep_snapshot_at(data, elsewhere)
+        assert snapshot_path(data) == elsewhere
+    assert not overlay_path(usual).exists()
+    assert [each.name for each in data.iterdir()] == [SNAPSHOT_FILE]
+    keep_snapshot_at(data, usual)
+    assert snapshot_path(data) == usual
+    assert not list(data.iterdir())
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])

@@ -9,6 +9,7 @@ import click
 from whimbrel.cli.options import config_option, data_option, json_option, now_option, settings_file
 from whimbrel.cli.output import counted, print_json
 from whimbrel.pipeline.config import load
+from whimbrel.pipeline.places import keep_snapshot_at
 from whimbrel.pipeline.publish import publish
 
 _EPILOG = """\b
@@ -68,9 +69,9 @@ def command(
     """
     path, data_told = settings_file(context, config_file, data_dir)
     config = load(path, os.environ, data_told).config
-    settings = config.publish
+    settings, store = config.publish, Path(config.store.data)
     done = publish(
-        Path(config.store.data),
+        store,
         now,
         zone=zone or settings.zone,
         servers=servers or settings.servers,
@@ -79,6 +80,8 @@ def command(
         out=out or _file(settings.snapshot),
         signing_key=signing_key or _file(settings.signing_key),
     )
+    if out is None and settings.snapshot:
+        keep_snapshot_at(store, done.path)
     if as_json:
         print_json(done._asdict() | {"path": str(done.path)})
         return

@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 from whimbrel.errors import ConfigError, StoreError
+from whimbrel.wire.snapshot import overlay_path
 
 LEDGER_FILE = "ledger.sqlite"
 LEDGER_URL_FILE = "ledger.url"
@@ -37,8 +38,27 @@ def ledger_place(data_dir: Path) -> Path | str:
 
 
 def snapshot_path(data_dir: Path) -> Path:
-    """Return where the snapshot for name servers is."""
-    return data_dir / SNAPSHOT_FILE
+    """Return where the snapshot for name servers is: in the store, or where the store's link of that name leads."""
+    path = data_dir / SNAPSHOT_FILE
+    return data_dir / path.readlink() if path.is_symlink() else path
+
+
+def keep_snapshot_at(data_dir: Path, snapshot: Path) -> None:
+    """Have a store know where its snapshot is kept: elsewhere than under its usual name, that becomes a link.
+
+    So every command finds the list, the overlay and the statistics beside it.  An older list in the link's place goes.
+    """
+    usual, place = (data_dir / SNAPSHOT_FILE).absolute(), snapshot.absolute()
+    if snapshot_path(data_dir).absolute() == place:
+        return
+    if place == usual:
+        usual.unlink()
+        return
+    overlay_path(usual).unlink(missing_ok=True)
+    link = usual.with_name(f".{SNAPSHOT_FILE}.link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(place)
+    link.replace(usual)
 
 
 def statistics_path(snapshot: Path) -> Path:

@@ -28,7 +28,7 @@ from whimbrel.pipeline.config import Config
 from whimbrel.pipeline.decide import Deciding
 from whimbrel.pipeline.forget import end_terms_of
 from whimbrel.pipeline.ingest import is_demo
-from whimbrel.pipeline.places import ledger_place, snapshot_path
+from whimbrel.pipeline.places import SNAPSHOT_FILE, keep_snapshot_at, ledger_place
 from whimbrel.pipeline.publish import keys_in_use
 from whimbrel.pipeline.running.arriving import Arriving, watched
 from whimbrel.pipeline.running.listed import Listed
@@ -101,6 +101,7 @@ class Cycle:
                 )
             demo = is_demo(self._store)
             texts = DEMO_TEXTS if demo else TEXTS
+            keep_snapshot_at(data_dir, snapshot_place(config))
             self._listed = Listed(ledger, snapshot_place(config), texts, config.publish, demo=demo, metrics=metrics)
             self._arriving = self._places(config)
             self._close = stack.pop_all().close
@@ -287,7 +288,7 @@ def _give_memory_back() -> None:
 
 def snapshot_place(config: Config) -> Path:
     """Return where the snapshot goes by some settings."""
-    return Path(config.publish.snapshot) if config.publish.snapshot else snapshot_path(Path(config.store.data))
+    return Path(config.publish.snapshot) if config.publish.snapshot else Path(config.store.data) / SNAPSHOT_FILE
 
 
 class Once(NamedTuple):
