@@ -1,6 +1,6 @@
 """Processor time an answer, memory and start time of the name server and its peers, from one list, on one core.
 
-    python -m bench.dns.bench [--entries N ...] [--families 4 6] [--peers NAME ...] [--rounds 5] [--seconds 4]
+    python -m bench.dns.bench [--entries N ...] [--families 4 6] [--peers NAME ...] [--rounds 15] [--seconds 1.2]
     python -m bench.dns.bench --report        prints the tables of the last run again
 
 Of each list all servers are started on one core, the load runs on another, and the rounds go over the servers by turns.
@@ -28,6 +28,7 @@ from bench.dns.results import START, Bytes, Results, Row, Settings, report
 
 RESULTS = ROOT / "bench" / "results" / "dns.json"
 _AGAIN = 2
+_STARTS = 5
 _WARM_UP_SECONDS = 1.0
 _PACKAGES = ("rbldnsd", "knot", "nsd", "bind9")
 _MILLION = 1_000_000
@@ -120,7 +121,7 @@ class _Measuring:
             row = Row(START + name, self.made.family, self.made.entries)
             rows.append(row)
             try:
-                row.start_seconds = [self._start(peer, is_cold=is_cold) for _ in range(self.settings.rounds)]
+                row.start_seconds = [self._start(peer, is_cold=is_cold) for _ in range(_STARTS)]
             except PeerError as error:
                 row.note = str(error)
             _say(f"{row.peer}: {row.note or f'{statistics.median(row.start_seconds):.2f} s'}")
@@ -168,8 +169,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--entries", type=int, nargs="+", default=[_MILLION, 10 * _MILLION])
     parser.add_argument("--families", type=int, nargs="+", choices=(4, 6), default=[4, 6])
     parser.add_argument("--peers", nargs="+", choices=[peer.name for peer in PEERS], help="[all]")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of load in each round")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=1.2, help="of load in each round")
     parser.add_argument("--server-core", type=int, default=1)
     parser.add_argument("--load-core", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS)

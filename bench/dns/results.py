@@ -7,6 +7,7 @@ from bench.dns.measure import LEAST_BUSY, Load, Memory
 
 START = "start: "  # begins the name of a row that is about nothing else
 _MILLION = 1_000_000
+_LEAST_FOR_QUARTILES = 5
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -63,9 +64,7 @@ def report(results: Results) -> str:
             "| server | CPU ns an answer | echo = 1 | answers/s | core busy | p99 ms | RSS MB | PSS MB | start s |"
         ]
         lines += ["|---|---|---|---|---|---|---|---|---|"]
-        echo = next(
-            (_median(_counting(row), "nanoseconds") for row in rows if row.peer == "C echo" and row.loads), None
-        )
+        echo = next((row for row in rows if row.peer == "C echo" and row.loads), None)
         lines += [_line(row, echo) for row in rows if not row.peer.startswith(START)]
     lines += ["", "| start until the first right answer | entries | s |", "|---|---|---|"]
     for row in results.rows:
@@ -104,7 +103,23 @@ def _counting(row: Row) -> list[Load]:
     return [each for each in row.loads if each.busy >= LEAST_BUSY] or row.loads
 
 
-def _line(row: Row, echo: float | None) -> str:
+def _ratio(row: Row, echo: Row | None) -> str:
+    """Return the echo's processor time over a server's: the median, and quartiles, of the rounds that count for both.
+
+    By rounds, since the machine's speed wanders: what they have in common is in both times.
+    """
+    if echo is None:
+        return ""
+    rounds = list(zip(echo.loads, row.loads, strict=False))
+    counting = [each for each in rounds if all(load.busy >= LEAST_BUSY for load in each)] or rounds
+    ratios = [ours.nanoseconds / theirs.nanoseconds for ours, theirs in counting]
+    if row is echo or len(ratios) < _LEAST_FOR_QUARTILES:
+        return f"{statistics.median(ratios):.2f}"
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _line(row: Row, echo: Row | None) -> str:
     if not row.loads:
         return f"| {row.peer} | {row.note or 'not measured'} | | | | | | | |"
     loads = _counting(row)
@@ -116,7 +131,7 @@ def _line(row: Row, echo: float | None) -> str:
     spent = _median(loads, "nanoseconds")
     rss, pss = (f"{each / 1e6:.0f}" for each in row.memory or (0, 0))
     return (
-        f"| {row.peer}{f' ({row.note})' if row.note else ''} | {spent:.0f} | {f'{echo / spent:.2f}' if echo else ''} "
+        f"| {row.peer}{f' ({row.note})' if row.note else ''} | {spent:.0f} | {_ratio(row, echo)} "
         f"| {_median(loads, 'per_second'):,.0f} | {least_busy:.0%}{remark} | {_median(loads, 'p99_milliseconds'):.1f} "
         f"| {rss} | {pss} | {statistics.median(row.start_seconds):.2f} |"
     )

@@ -41,6 +41,18 @@ def test_rounds_that_do_not_count_are_left_out() -> None:
     assert "| C echo | 1500 | 1.00 | 1,000,000 | 99% (2 of 3 rounds count) | 1.0 | 30 | 20 | 0.25 |" in lines
 
 
+def test_the_ratio_is_taken_round_by_round() -> None:
+    """The machine is twice as slow in some rounds, for all alike; in the last the server's core was not busy."""
+    speeds = [1, 2, 1, 2, 1, 2]
+    echo, server = _row("C echo", 0), _row("rbldnsd", 0)
+    echo.loads[:] = [Load(1000.0 * speed, 1e6, 0.99, 0.5, 1.0) for speed in speeds]
+    server.loads[:] = [Load(1000.0 * speed * 1.25, 1e6, 0.99, 0.5, 1.0) for speed in speeds]
+    server.loads[-1] = server.loads[-1]._replace(nanoseconds=99_999.0, busy=0.5)
+    lines = report(msgspec.structs.replace(RESULTS, rows=[echo, server])).splitlines()
+    assert any(line.startswith("| rbldnsd | 1250 | 0.80 (0.80 to 0.80) |") for line in lines)
+    assert any(line.startswith("| C echo | 1500 | 1.00 |") for line in lines)
+
+
 def test_memory_for_each_further_entry() -> None:
     longer = msgspec.structs.replace(_row("rbldnsd", 2000), entries=2_000_000, memory=Memory(0, 36_000_000))
     lines = report(msgspec.structs.replace(RESULTS, rows=[*RESULTS.rows, longer])).splitlines()
