@@ -114,7 +114,8 @@ class Checker:
             self.counts["lost"] += 1
             return
         self.counts["asked"] += 1
-        times = range(before, int(time.time()) + 1)
+        # The server rounds its time down for ends, and up for what is left: at a whole second, or between two.
+        times = [second + part for second in range(before, int(time.time()) + 1) for part in (0.0, 0.5)]
         if reply in {answer(packet, self._listed.state, now, tcp=False) for now in times}:
             return
         old = self._listed.before

@@ -1,6 +1,7 @@
 """What new versions of Numba and llvmlite may move: each failure says in a line what broke."""
 
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -115,6 +116,21 @@ def test_a_checked_build_looks_at_the_end_of_a_word(at: int, monkeypatch: pytest
     monkeypatch.setattr(numba.core.config, "BOUNDSCHECK", 1)
     with pytest.raises(IndexError):
         insides.compiled(_moved, checked=True)(np.zeros(32, np.uint8)[: 7 + at], insides.unsigned(at))
+
+
+def test_what_is_fetched_need_not_be_there() -> None:
+    compiled: Any = insides.compiled(_first_of)
+    numbers = np.arange(3, 6)
+    for at in (0, 2, 1 << 40):
+        assert compiled(numbers, insides.unsigned(at)) == _first_of(numbers, at) == 3
+    (code,) = compiled.inspect_llvm().values()
+    assert "call void @llvm.prefetch" in code, "the intrinsic is no longer an instruction"
+
+
+def _first_of(numbers: NDArray[np.int64], at: int) -> int:
+    insides.fetch(numbers, at)
+    number: int = numbers[insides.unsigned(0)]
+    return number
 
 
 def _moved(octets: NDArray[np.uint8], at: int) -> int:

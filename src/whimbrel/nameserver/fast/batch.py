@@ -1,7 +1,8 @@
 """A batch of queries at once: the same answer as one by one, with the waiting for memory done together.
 
 At ten million entries a search waits for memory some three times.  One by one these waits add up; here every search of
-the batch looks into the index, then every one at the hosts: the processor has the memory of many under way at a time.
+the batch looks into the index and has fetched what it will read, then every one looks at the hosts: the processor has
+the memory of many under way at a time.
 """
 
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from whimbrel.nameserver.fast.answer import reply, without_address
-from whimbrel.nameserver.fast.insides import inlined, signed
+from whimbrel.nameserver.fast.insides import fetch, inlined, signed, unsigned
 from whimbrel.nameserver.fast.question import asked
 from whimbrel.nameserver.fast.search import (
     Array,
@@ -73,7 +74,10 @@ def find_ipv4(lists: Lists, under_way: Searches, count: int, now: int) -> None:
     """Find the classes of the IPv4 addresses."""
     for place in range(count):
         key = under_way.key[under_way.which[place]]
-        under_way.begin[place], under_way.there[place] = ipv4_cell(lists, signed(key))
+        begin, under_way.there[place] = ipv4_cell(lists, signed(key))
+        under_way.begin[place] = begin
+        fetch(lists.suffix, unsigned(begin))  # a cell's hosts have a cache line, two at most
+        fetch(lists.ipv4.value, unsigned(begin))
     for place in range(count):
         address = signed(under_way.key[under_way.which[place]])
         under_way.row[place] = row_in_cell(lists, under_way.begin[place], under_way.there[place], address)

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from whimbrel import wire
 
 __all__ = [
-    "WORD_BYTES", "bpf_object", "cache_folder", "carray", "compiled", "external", "inlined", "kept", "put_word_at",
-    "sections_of", "signed", "unsigned", "word_at",
+    "WORD_BYTES", "bpf_object", "cache_folder", "carray", "compiled", "external", "fetch", "inlined", "kept",
+    "put_word_at", "sections_of", "signed", "unsigned", "word_at",
 ]  # fmt: skip
 
 _SOURCES = (
@@ -113,6 +113,10 @@ def put_word_at(octets: Array, at: int, word: int) -> None:
     octets[int(at) : int(at) + WORD_BYTES] = np.frombuffer(int(word).to_bytes(WORD_BYTES), np.uint8)
 
 
+def fetch(array: Array, at: int) -> None:
+    """Have the processor begin to fetch an element, an unsigned number's, without waiting; it need not be there."""
+
+
 def _place(context: _Inner, builder: _Inner, kind: _Inner, octets: _Inner, at: _Inner) -> _Inner:
     """Return a pointer to the word at an offset."""
     data = context.make_array(kind)(context, builder, octets).data
@@ -138,8 +142,25 @@ def _stored(_: _Inner, octets: _Inner, at: _Inner, word: _Inner) -> _Inner:
     return types.void(octets, at, word), made
 
 
+@intrinsic
+def _fetched(_: _Inner, array: _Inner, at: _Inner) -> _Inner:
+    def made(context: _Inner, builder: _Inner, signature: _Inner, values: _Inner) -> _Inner:
+        given, place = values
+        element = builder.gep(context.make_array(signature.args[0])(context, builder, given).data, [place])
+        address, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        prefetch = builder.module.declare_intrinsic(
+            "llvm.prefetch", (address,), ir.FunctionType(ir.VoidType(), [address, *[number] * 3])
+        )
+        # To be read, into the nearest cache, and it is data.
+        builder.call(prefetch, [builder.bitcast(element, address), number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, at), made
+
+
 _loading: _Inner = _loaded  # Numba's types know nothing of the argument that it adds
 _storing: _Inner = _stored
+_fetching: _Inner = _fetched
 
 
 # That the last octet is looked at is for builds that look at every index.
@@ -160,6 +181,14 @@ def _put_word_at(*_: _Inner) -> Callable[[Array, int, int], None]:
         _storing(octets, at, word)
 
     return store
+
+
+@overload(fetch, jit_options=_INLINED, strict=False)
+def _fetch(*_: _Inner) -> Callable[[Array, int], None]:
+    def begin(array: Array, at: int) -> None:
+        _fetching(array, at)
+
+    return begin
 
 
 def compiled(function: Callable[_P, _R], *, checked: bool = False) -> Callable[_P, _R]:
