@@ -76,7 +76,7 @@ def find_ipv4(lists: Lists, under_way: Searches, count: int, now: int) -> None:
         key = under_way.key[under_way.which[place]]
         begin, under_way.there[place] = ipv4_cell(lists, signed(key))
         under_way.begin[place] = begin
-        fetch(lists.suffix, unsigned(begin))  # a cell's hosts have a cache line, two at most
+        fetch(lists.suffix, unsigned(begin))  # most cells' hosts lie in one cache line
         fetch(lists.ipv4.value, unsigned(begin))
     for place in range(count):
         address = signed(under_way.key[under_way.which[place]])
